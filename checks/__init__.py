@@ -1,0 +1,1 @@
+"""The runbooks' statements as checks: one folder a system."""

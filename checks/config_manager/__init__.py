@@ -1,0 +1,1 @@
+"""LLM Config Manager: the statements of its Operations Documentation and its Startup and Shutdown Procedures."""

@@ -1,0 +1,39 @@
+"""Judges for a platform's list of components."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import met_if, rule, unknown
+
+if TYPE_CHECKING:
+    from ..model import Accepts, Finding
+    from ..probes.components import Listing
+
+
+def running(*components: str) -> Accepts[Listing]:
+    """Accept a list in which every copy of these components runs and each has at least one."""
+
+    def check(listing: Listing) -> Finding:
+        return _all_running(listing, components)
+
+    return rule(f"running: {', '.join(components)}", check)
+
+
+def all_running() -> Accepts[Listing]:
+    """Accept a list, not an empty one, in which every copy of every component runs (CM-11)."""
+
+    def check(listing: Listing) -> Finding:
+        return _all_running(listing, tuple(sorted({found.component for found in listing.instances})))
+
+    return rule("every copy of every component runs", check)
+
+
+def _all_running(listing: Listing, components: tuple[str, ...]) -> Finding:
+    if not listing.instances:
+        return unknown("the platform lists nothing")
+    wanted = [found for found in listing.instances if found.component in components]
+    absent = [name for name in components if name not in {found.component for found in wanted}]
+    down = [f"{found.name} {found.state}" for found in wanted if not found.running]
+    problems = [f"{name} is not there" for name in absent] + down
+    return met_if(not problems, "; ".join(problems) or f"{len(wanted)} running")

@@ -1,0 +1,80 @@
+"""The runbooks' statements: one TOML file an area in ``runbooks/<system>/``, read when an id of it is asked for."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from . import carried
+
+SYSTEMS = ("config-manager", "data-vault", "research-lab", "conduit")
+
+
+class UnknownId(KeyError):
+    """An id that no runbook has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One statement of a runbook."""
+
+    id: str
+    runbook: str
+    heading: str
+    kind: str
+    use: str
+    """What holds it in Drillbook: check, chaos, drill, load or report."""
+    platforms: tuple[str, ...]
+    statement: str
+    human: bool = False
+    same_as: str | None = None
+    defects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """A place where a runbook's own command is wrong, and the correct operation."""
+
+    id: str
+    heading: str
+    severity: str
+    problem: str
+    correct: str
+    entries: tuple[str, ...]
+
+
+def entry(statement_id: str) -> Entry:
+    """Return the statement with this id (``system.area.name``). Raises UnknownId."""
+    system, _, rest = statement_id.partition(".")
+    try:
+        return _area(system, rest.partition(".")[0])[statement_id]
+    except (KeyError, FileNotFoundError):
+        raise UnknownId(statement_id) from None
+
+
+def entries(system: str) -> tuple[Entry, ...]:
+    """Return all statements of a system, by area and then in the runbook's order."""
+    folder = carried.root() / "runbooks" / system
+    areas = sorted(path.stem for path in folder.glob("*.toml") if path.stem != "defects")
+    return tuple(found for area in areas for found in _area(system, area).values())
+
+
+@cache
+def defects(system: str) -> dict[str, Defect]:
+    """Return the known defects of a system's runbooks by id."""
+    path = carried.root() / "runbooks" / system / "defects.toml"
+    raw: dict[str, dict[str, Any]] = tomllib.loads(path.read_text("utf-8"))
+    return {name: Defect(id=name, **_tuples(row)) for name, row in raw.items()}
+
+
+@cache
+def _area(system: str, area: str) -> dict[str, Entry]:
+    path = carried.root() / "runbooks" / system / f"{area}.toml"
+    raw: dict[str, dict[str, Any]] = tomllib.loads(path.read_text("utf-8"))
+    return {name: Entry(id=name, **_tuples(row)) for name, row in raw.items()}
+
+
+def _tuples(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}

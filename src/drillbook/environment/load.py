@@ -1,0 +1,207 @@
+"""Finds an environment file by name or path, checks all of it, and turns it into nouns."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from .. import carried, catalogue
+from ..model import Facts, Instance, Preflight, Secret, System
+from .problems import BadEnvironment, from_validation, nearest
+from .secrets import Resolver
+from .settings import DisruptionSettings, EnvironmentFile, SystemSettings
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from ..redaction import Redactor
+    from .settings import ApiSettings, LoadSettings, ObjectiveSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A criterion that may fail until a day, and who answers for it."""
+
+    id: str
+    reason: str
+    owner: str
+    expires: dt.date
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A named place to verify."""
+
+    name: str
+    path: Path
+    platform: str
+    systems: dict[str, System]
+    facts: dict[str, Facts]
+    """What judging may know, by system."""
+    lab_systems: tuple[str, ...]
+    waivers: tuple[Waiver, ...]
+    disruption: DisruptionSettings
+    objectives: ObjectiveSettings
+    load: LoadSettings | None
+    mutations_namespace: str | None
+    redactor: Redactor
+
+
+def known() -> dict[str, Path]:
+    """Return the environments that a name can mean: ``environments/`` here, then those that Drillbook carries."""
+    found: dict[str, Path] = {}
+    for folder in (Path.cwd() / "environments", carried.root() / "environments"):
+        for path in sorted(folder.glob("*.toml")):
+            if not path.name.endswith(".example.toml"):
+                found.setdefault(path.stem, path)
+    return found
+
+
+def locate(name: str) -> Path:
+    """Return the file for ``--env NAME`` or ``--env path/to/file.toml``. Raises BadEnvironment listing the known."""
+    if name.endswith(".toml") or "/" in name:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise BadEnvironment(name, ["no such file"])
+        return path.resolve()
+    names = known()
+    if name not in names:
+        listed = ", ".join(names) or "none"
+        raise BadEnvironment(f"--env {name}", [f"unknown environment{nearest(name, names)}; known: {listed}"])
+    return names[name]
+
+
+def load(
+    path: Path,
+    *,
+    lab_environment: Path | None = None,
+    expect_version: str | None = None,
+) -> Environment:
+    """Read and check an environment file.
+
+    Args:
+        path: the TOML file.
+        lab_environment: the file of a running lab, whose systems fill in what this file leaves out.
+        expect_version: overrides the version of every system (``--expect-version``).
+
+    Raises:
+        BadEnvironment: with every problem found, before anything is contacted.
+    """
+    raw = _read(path)
+    if lab_environment is not None:
+        raw = {**raw, "systems": _merged(_read(lab_environment).get("systems", {}), raw.get("systems", {}))}
+    try:
+        file = EnvironmentFile.model_validate(raw)
+    except ValidationError as error:
+        raise BadEnvironment(path, from_validation(error, EnvironmentFile)) from None
+    resolver = Resolver(path.parent)
+    problems = _unknown_names(file)
+    namespace = file.mutations.namespace if file.mutations.allowed else None
+    systems = {
+        name: _system(name, settings, file, resolver, namespace) for name, settings in file.systems.items()
+    }
+    facts = {
+        name: Facts(
+            platform=file.platform,
+            expected_version=expect_version or resolver.plain(settings.version, f"systems.{name}.version"),
+            clock_skew_s=file.clock_skew_s,
+        )
+        for name, settings in file.systems.items()
+    }
+    if problems or resolver.problems:
+        raise BadEnvironment(path, problems + resolver.problems)
+    return Environment(
+        name=file.name,
+        path=path,
+        platform=file.platform,
+        systems=systems,
+        facts=facts,
+        lab_systems=file.lab.systems if file.lab else (),
+        waivers=tuple(Waiver(row.id, row.reason, row.owner, row.expires) for row in file.waivers),
+        disruption=file.disruption,
+        objectives=file.objectives,
+        load=file.load,
+        mutations_namespace=namespace,
+        redactor=resolver.redactor(),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise BadEnvironment(path, [f"not TOML: {error}"]) from None
+    except UnicodeDecodeError:
+        raise BadEnvironment(path, ["not UTF-8 text"]) from None
+    except OSError as error:
+        raise BadEnvironment(path, [f"cannot be read: {error.strerror}"]) from None
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Merge two tables; where both have a key, tables merge and anything else is taken from above."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _unknown_names(file: EnvironmentFile) -> list[str]:
+    """Name systems and waived ids that no runbook knows."""
+    problems = [
+        f"{where}: unknown system{nearest(name, catalogue.SYSTEMS)}; known: {', '.join(catalogue.SYSTEMS)}"
+        for where, name in [(f"systems.{name}", name) for name in file.systems]
+        + [("lab.systems", name) for name in (file.lab.systems if file.lab else ())]
+        if name not in catalogue.SYSTEMS
+    ]
+    for index, waiver in enumerate(file.waivers):
+        try:
+            catalogue.entry(waiver.id)
+        except catalogue.UnknownId:
+            ids = [found.id for system in catalogue.SYSTEMS for found in catalogue.entries(system)]
+            problems.append(f'waivers.{index}.id: no statement has the id "{waiver.id}"{nearest(waiver.id, ids)}')
+    return problems
+
+
+def _system(
+    name: str, settings: SystemSettings, file: EnvironmentFile, resolver: Resolver, namespace: str | None
+) -> System:
+    key = f"systems.{name}"
+    headers = _headers(settings.api, resolver, f"{key}.api")
+    entry = settings.api.url and Instance(
+        "api", settings.api.url, settings.api.metrics, settings.api.log, headers
+    )
+    instances = tuple(
+        Instance(found.name, found.url, found.metrics, found.log, headers) for found in settings.api.instances
+    )
+    return System(
+        name=name,
+        platform=file.platform,
+        instances=instances or ((entry,) if entry else ()),
+        entry=entry or None,
+        postgres_url=resolver.secret(settings.postgres and settings.postgres.url, f"{key}.postgres.url"),
+        redis_url=resolver.secret(settings.redis and settings.redis.url, f"{key}.redis.url"),
+        control=settings.control,
+        data_dir=settings.data_dir,
+        preflight=Preflight(
+            ports=settings.preflight.ports,
+            resolve=settings.preflight.resolve,
+            external_url=settings.preflight.external_url,
+        ),
+        scratch_namespace=namespace,
+        max_rps=settings.api.max_rps,
+    )
+
+
+def _headers(settings: ApiSettings, resolver: Resolver, key: str) -> dict[str, str | Secret]:
+    found = {
+        name: resolver.secret(value, f"{key}.headers.{name}") for name, value in settings.headers.items()
+    }
+    token = resolver.secret(settings.token, f"{key}.token")
+    if isinstance(token, Secret):
+        found["Authorization"] = Secret(f"Bearer {token.reveal()}", token.reference)
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,73 @@
+"""Resolves references; remembers every secret it handed out, for the redactor."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..model import Secret
+from ..redaction import Redactor, too_short
+from .problems import nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .settings import Reference
+
+
+class Resolver:
+    """Turns ``{ env = ... }`` and ``{ file = ... }`` into Secrets; collects what could not be resolved."""
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._secrets: list[Secret] = []
+        self.problems: list[str] = []
+
+    def secret(self, value: str | Reference | None, key: str) -> str | Secret | None:
+        """Return a literal as it is and a reference as a Secret; None (and a problem noted) when it fails."""
+        if value is None or isinstance(value, str):
+            return value
+        found = self._look_up(value, key)
+        if found is None:
+            return None
+        if too_short(found):
+            self.problems.append(f"{key}: a secret needs at least 4 characters, found {len(found)}")
+            return None
+        name = f"env:{value.env}" if value.env is not None else f"file:{value.file}"
+        secret = Secret(found, name)
+        self._secrets.append(secret)
+        return secret
+
+    def plain(self, value: str | Reference | None, key: str) -> str | None:
+        """Resolve a reference to something that is no secret (a version)."""
+        if value is None or isinstance(value, str):
+            return value
+        return self._look_up(value, key)
+
+    def redactor(self) -> Redactor:
+        """Return the redactor for all secrets resolved so far."""
+        return Redactor(self._secrets)
+
+    def _look_up(self, reference: Reference, key: str) -> str | None:
+        if (reference.env is None) == (reference.file is None):
+            self.problems.append(f'{key}: expected {{ env = "NAME" }} or {{ file = "path" }}, exactly one of them')
+            return None
+        if reference.env is not None:
+            value = os.environ.get(reference.env)
+            if not value:
+                hint = nearest(reference.env, os.environ)
+                self.problems.append(f"{key}: environment variable {reference.env} is not set{hint}")
+                return None
+            return value
+        assert reference.file is not None
+        path = self._base / reference.file.expanduser()
+        try:
+            return path.read_text("utf-8").strip() or self._empty(key, path)
+        except OSError as error:
+            self.problems.append(f"{key}: cannot read {path}: {error.strerror}")
+        except UnicodeDecodeError:
+            self.problems.append(f"{key}: {path} is not UTF-8 text")
+        return None
+
+    def _empty(self, key: str, path: Path) -> None:
+        self.problems.append(f"{key}: {path} is empty")

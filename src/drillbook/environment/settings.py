@@ -1,0 +1,170 @@
+"""The shape of an environment file, as pydantic holds it at the border."""
+
+from __future__ import annotations
+
+import datetime as dt  # noqa: TC003 - pydantic reads the annotations at run time
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key", "cookie"}
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors: a misspelt limit must not silently be no limit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Reference(Strict):
+    """A secret that lives elsewhere: ``{ env = "NAME" }`` or ``{ file = "path" }``."""
+
+    env: str | None = None
+    file: Path | None = None
+
+
+def _http(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("expected an address that begins with http:// or https://")
+    if "@" in url.split("/", 3)[2]:
+        raise ValueError("expected an address without a user in it; put the password into token or headers")
+    return url.rstrip("/")
+
+
+def _headers(headers: dict[str, str | Reference]) -> dict[str, str | Reference]:
+    for name, value in headers.items():
+        if name.lower() in _SECRET_HEADERS and isinstance(value, str):
+            raise ValueError(f'expected a reference for {name}, like {{ env = "NAME" }}')
+    return headers
+
+
+def _no_password(url: str | Reference) -> str | Reference:
+    if isinstance(url, str) and "@" in url and ":" in url.split("@")[0].split("://")[-1]:
+        raise ValueError('expected a reference for an address with a password, like { env = "NAME" }')
+    return url
+
+
+def _reference_only(value: str | Reference) -> Reference:
+    if isinstance(value, str):
+        raise ValueError('expected a reference, like { env = "NAME" } or { file = "path" }, not the secret')
+    return value
+
+
+Http = Annotated[str, AfterValidator(_http)]
+Headers = Annotated[dict[str, str | Reference], AfterValidator(_headers)]
+Address = Annotated[str | Reference, AfterValidator(_no_password)]
+Token = Annotated[str | Reference, AfterValidator(_reference_only)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class InstanceSettings(Strict):
+    """One running copy of the API."""
+
+    name: str = Field(min_length=1)
+    url: Http
+    metrics: Http | None = None
+    log: Path | None = None
+
+
+class ApiSettings(Strict):
+    """The service itself: its public entry, and its instances where they can be reached one by one."""
+
+    url: Http | None = None
+    metrics: Http | None = None
+    log: Path | None = None
+    instances: tuple[InstanceSettings, ...] = ()
+    headers: Headers = Field(default_factory=dict)
+    token: Token | None = None
+    max_rps: Annotated[float, Field(gt=0)] | None = None
+
+
+class DatabaseSettings(Strict):
+    """PostgreSQL or Redis by address."""
+
+    url: Address
+
+
+class PreflightSettings(Strict):
+    """What must hold before a deploy; the ports default to the runbook's."""
+
+    ports: tuple[Annotated[int, Field(gt=0, lt=65536)], ...] = (8080, 9090, 5432, 6379)
+    resolve: tuple[str, ...] = ()
+    external_url: Http | None = None
+
+
+class SystemSettings(Strict):
+    """One system in this environment."""
+
+    version: str | Reference | None = None
+    control: Path | None = None
+    data_dir: Path = Path("/var/lib/llm-config")
+    api: ApiSettings = ApiSettings()
+    postgres: DatabaseSettings | None = None
+    redis: DatabaseSettings | None = None
+    preflight: PreflightSettings = PreflightSettings()
+
+
+class LabSettings(Strict):
+    """Systems whose addresses come from the lab on this machine."""
+
+    systems: tuple[str, ...] = Field(min_length=1)
+
+
+class MutationSettings(Strict):
+    """Whether checks may write, and where."""
+
+    allowed: bool = False
+    namespace: str = Field(default="drillbook", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+
+
+class BlastRadius(Strict):
+    """The most that one fault may hit."""
+
+    instances: Annotated[int, Field(ge=0)] = 1
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class DisruptionSettings(Strict):
+    """Whether faults may be injected here."""
+
+    allowed: bool = False
+    at_most: BlastRadius = BlastRadius()
+    marker: Path | None = None
+
+
+class LoadSettings(Strict):
+    """The most load that may be sent here."""
+
+    max_rps: Annotated[float, Field(gt=0)]
+
+
+class ObjectiveSettings(Strict):
+    """What drills are judged by; the runbooks state no values."""
+
+    rto_s: Seconds | None = None
+    rpo_s: Annotated[float, Field(ge=0)] | None = None
+
+
+class WaiverSettings(Strict):
+    """A criterion that may fail for a while, with the person who answers for it."""
+
+    id: str
+    reason: str = Field(min_length=1)
+    owner: str = Field(min_length=1)
+    expires: dt.date
+
+
+class EnvironmentFile(Strict):
+    """The whole file."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
+    platform: Literal["process"]
+    clock_skew_s: Seconds = 2.0
+    lab: LabSettings | None = None
+    systems: dict[str, SystemSettings] = Field(default_factory=dict)
+    mutations: MutationSettings = MutationSettings()
+    disruption: DisruptionSettings = DisruptionSettings()
+    load: LoadSettings | None = None
+    objectives: ObjectiveSettings = ObjectiveSettings()
+    waivers: tuple[WaiverSettings, ...] = ()

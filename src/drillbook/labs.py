@@ -1,0 +1,138 @@
+"""The lab on this machine: the one that ``drillbook lab up`` left running, else one of our own for this run."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from . import carried
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_START_LIMIT_S = 60.0
+_STOP_LIMIT_S = 30.0
+
+
+class LabFailed(Exception):  # noqa: N818 - reads as what happened
+    """The lab could not be brought up; the text says why and what to do."""
+
+
+@dataclass
+class Lab:
+    """A lab that can be judged. ``close`` takes down what this run brought up and leaves a user's lab alone."""
+
+    environment: Path
+    _keeper: subprocess.Popen[bytes] | None = None
+    _owner_fd: int | None = None
+
+    def close(self) -> None:
+        """Let go: the keeper sees the end of the pipe and takes everything down."""
+        if self._owner_fd is not None:
+            os.close(self._owner_fd)
+            self._owner_fd = None
+        if self._keeper is not None:
+            try:
+                self._keeper.wait(_STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self._keeper.terminate()
+                self._keeper.wait(_STOP_LIMIT_S)
+
+
+def state_directory() -> Path:
+    """Return where this user's Drillbook remembers what it left running."""
+    if given := os.environ.get("DRILLBOOK_STATE_DIR"):
+        return Path(given)
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "drillbook"
+
+
+def acquire(system: str, progress: Callable[[str], None]) -> Lab:
+    """Return the running lab of a system, or bring one up that ends with this process. Raises LabFailed."""
+    running = _registered(system)
+    if running is not None:
+        return Lab(running)
+    progress(f"bringing up the lab of {system}: PostgreSQL, Redis, the service")
+    return _bring_up(system)
+
+
+def command(*arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Return the argument list and the environment with which the lab's own program runs."""
+    environment = {**os.environ, "PYTHONPATH": str(carried.root())}
+    return [sys.executable, "-m", "lab", *arguments], environment
+
+
+def _registered(system: str) -> Path | None:
+    """Return the environment file of a lab that is up; a record whose keeper is gone counts for nothing."""
+    import socket  # noqa: PLC0415 - only a lab needs it
+
+    try:
+        record = json.loads((state_directory() / "lab" / f"{system}.json").read_text("utf-8"))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(2)
+            probe.connect(record["control"])
+        path = Path(record["environment"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return path if path.is_file() else None
+
+
+def _bring_up(system: str) -> Lab:
+    read_end, write_end = os.pipe()
+    arguments, environment = command("run", system, "--owner-fd", str(read_end))
+    keeper = subprocess.Popen(
+        arguments,
+        env=environment,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=[read_end],
+        start_new_session=True,
+    )
+    os.close(read_end)
+    lab = Lab(Path(), keeper, write_end)
+    try:
+        answer = _first_line(keeper)
+        if not answer.get("ready"):
+            raise LabFailed(str(answer.get("error", "no reason given")))
+        lab.environment = Path(str(answer["environment"]))
+    except BaseException:
+        lab.close()
+        raise
+    return lab
+
+
+def _first_line(keeper: subprocess.Popen[bytes]) -> dict[str, object]:
+    """Wait, bounded, for the keeper's one line of JSON. Raises LabFailed."""
+    assert keeper.stdout is not None
+    assert keeper.stderr is not None
+    end = time.monotonic() + _START_LIMIT_S
+    line = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(keeper.stdout, selectors.EVENT_READ)
+        while not line.endswith(b"\n"):
+            if not selector.select(max(0.0, end - time.monotonic())):
+                raise LabFailed(f"not ready within {_START_LIMIT_S:g} s")
+            part = os.read(keeper.stdout.fileno(), 65536)
+            if not part:
+                raise LabFailed(_why(line, keeper.stderr))
+            line += part
+    try:
+        found: dict[str, object] = json.loads(line)
+    except ValueError:
+        raise LabFailed(f"its first line is not JSON: {line[:200]!r}") from None
+    return found
+
+
+def _why(line: bytes, stderr: IO[bytes]) -> str:
+    text = stderr.read().decode(errors="replace").strip() or line.decode(errors="replace").strip()
+    hint = "\ninstall the lab's parts: pip install 'drillbook[lab]'" if "ModuleNotFoundError" in text else ""
+    return f"the keeper ended: {text[-800:] or 'without a word'}{hint}"

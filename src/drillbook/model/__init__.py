@@ -1,0 +1,29 @@
+"""The nouns: frozen, without I/O. Everything else in the house speaks in these terms."""
+
+from .criterion import ANY_PLATFORM, Accepts, Criterion, Finding, Probe, Severity, Stage
+from .observation import CannotObserve, Json, Observation
+from .secret import Secret
+from .system import Facts, Instance, Preflight, System, Target
+from .verdict import Outcome, Verdict, judge
+
+__all__ = [
+    "ANY_PLATFORM",
+    "Accepts",
+    "CannotObserve",
+    "Criterion",
+    "Facts",
+    "Finding",
+    "Instance",
+    "Json",
+    "Observation",
+    "Outcome",
+    "Preflight",
+    "Probe",
+    "Secret",
+    "Severity",
+    "Stage",
+    "System",
+    "Target",
+    "Verdict",
+    "judge",
+]

@@ -1,0 +1,83 @@
+"""MET, NOT_MET or UNKNOWN, with the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from .criterion import Criterion, Finding
+from .observation import Observation
+from .system import Facts
+
+V = TypeVar("V")
+
+
+class Outcome(StrEnum):
+    """The three answers. UNKNOWN never passes."""
+
+    MET = "MET"
+    NOT_MET = "NOT_MET"
+    UNKNOWN = "UNKNOWN"
+
+
+_RANK = {Outcome.NOT_MET: 0, Outcome.UNKNOWN: 1, Outcome.MET: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a criterion's observations amount to: the worst finding over all targets speaks for all."""
+
+    id: str
+    outcome: Outcome
+    expected: str
+    observed: str
+    source: str
+    duration_ms: float
+    mend: str | None = None
+    """For UNKNOWN: what to do so that it can be seen."""
+
+
+def judge(criterion: Criterion[V], observations: Sequence[Observation], facts: Facts) -> Verdict:
+    """Judge one criterion by what was seen of each target.
+
+    Args:
+        criterion: the row.
+        observations: one per target; none at all is UNKNOWN, never MET.
+        facts: what the environment file and the command line say.
+
+    Returns:
+        The verdict of the worst target (NOT_MET before UNKNOWN before MET), naming the target when there are several.
+    """
+    expected = criterion.accepts.expected(facts)
+    if not observations:
+        return Verdict(
+            criterion.id,
+            Outcome.UNKNOWN,
+            expected,
+            "nothing to look at: the environment names no such component",
+            criterion.probe.key,
+            0.0,
+            mend="name the component in the environment file",
+        )
+    findings = [(_find(criterion, seen, facts), seen) for seen in observations]
+    finding, seen = min(findings, key=lambda pair: _RANK[pair[0].outcome])
+    broken = [other.target for found, other in findings if found.outcome is finding.outcome]
+    observed = finding.observed
+    if len(observations) > 1 and finding.outcome is not Outcome.MET:
+        observed = f"{', '.join(broken)}: {observed}"
+    elif len(observations) > 1:
+        observed = f"{observed} (and {len(observations) - 1} more)"
+    return Verdict(
+        criterion.id, finding.outcome, expected, observed, seen.source, seen.duration_ms, mend=seen.mend
+    )
+
+
+def _find(criterion: Criterion[V], seen: Observation, facts: Facts) -> Finding:
+    if seen.error is not None:
+        return Finding(Outcome.UNKNOWN, f"could not look: {seen.error}")
+    try:
+        return criterion.accepts.check(criterion.probe.decode(seen.value), facts)
+    except Exception as crash:  # noqa: BLE001 - a crash in a judge says nothing about the system: UNKNOWN
+        return Finding(Outcome.UNKNOWN, f"the judge broke on this reading: {type(crash).__name__}: {crash}")

@@ -1,0 +1,102 @@
+"""What a run and its tests carry besides their outcome: who ran it, and each verdict for JUnit and Allure."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..report.summary import heading
+from ..rounds import wants
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+    from ..environment import Environment
+    from ..journal import Journal
+    from ..model import Observation, Verdict
+    from ..observations import Key
+    from ..rounds import Case
+
+_COMMIT_VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "GIT_COMMIT")
+_JOB_VARIABLES = ("CI_JOB_URL", "BUILDKITE_BUILD_URL", "BUILD_URL", "GITHUB_RUN_ID")
+
+
+def open_run(journal: Journal, environment: Environment) -> None:
+    """Write the journal's first record: what is judged, by which facts, and who asked."""
+    journal.write(
+        "run",
+        environment=environment.name,
+        platform=environment.platform,
+        systems=sorted(environment.systems),
+        facts={name: asdict(facts) for name, facts in environment.facts.items()},
+        drillbook=__version__,
+        user=os.environ.get("USER") or str(os.getuid()),
+        host=os.uname().nodename,
+        commit=_first_of(_COMMIT_VARIABLES) or _head(),
+        job=_first_of(_JOB_VARIABLES),
+    )
+
+
+def fields(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as journal fields."""
+    return asdict(verdict)
+
+
+def attach(
+    item: pytest.Item,
+    case: Case,
+    verdict: Verdict,
+    excuse: str | None,
+    seen: Mapping[Key, Observation],
+    environment: Environment,
+) -> None:
+    """Give the verdict to JUnit (as properties) and, when asked for, to Allure."""
+    item.user_properties += [
+        ("criterion", verdict.id),
+        ("verdict", str(verdict.outcome)),
+        ("expected", verdict.expected),
+        ("observed", verdict.observed),
+        ("source", verdict.source),
+        ("severity", str(case.criterion.severity)),
+    ]
+    if excuse:
+        item.user_properties.append(("excuse", excuse))
+    if item.config.getoption("allure_report_dir", None):
+        _to_allure(case, verdict, [seen[want.key] for want in wants([case], environment)])
+
+
+def _to_allure(case: Case, verdict: Verdict, readings: list[Observation]) -> None:
+    import allure  # noqa: PLC0415 - only with --alluredir
+
+    allure.dynamic.title(verdict.id)
+    allure.dynamic.label("testId", verdict.id)
+    allure.dynamic.suite(heading(verdict.id))
+    allure.dynamic.severity("critical" if case.criterion.severity == "critical" else "minor")
+    allure.attach(
+        json.dumps([asdict(one) for one in readings], indent=2), "observations", allure.attachment_type.JSON
+    )
+
+
+def _first_of(names: tuple[str, ...]) -> str | None:
+    return next((os.environ[name] for name in names if os.environ.get(name)), None)
+
+
+def _head() -> str | None:
+    """Return the commit of the working directory, None outside a checkout or without git."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the user's own git
+            capture_output=True,
+            text=True,
+            timeout=2,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,60 @@
+"""The exit status of a run: green only when something was judged and nothing speaks against it.
+
+Beyond pytest's own (0 to 6): 10 when something is UNKNOWN and nothing is NOT_MET, 11 when nothing was judged.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..journal import point_latest
+from ..report import summary
+
+if TYPE_CHECKING:
+    from .gate import Gate
+
+UNKNOWN = 10
+NOTHING_JUDGED = 11
+_PYTESTS_OWN = {
+    pytest.ExitCode.INTERRUPTED,
+    pytest.ExitCode.INTERNAL_ERROR,
+    pytest.ExitCode.USAGE_ERROR,
+}
+
+
+def settle(gate: Gate, session: pytest.Session, exitstatus: int) -> int:
+    """Return the run's exit status; journal it and write the summary, when a journal was opened."""
+    if gate.journal is None or gate.directory is None:
+        return exitstatus if exitstatus in _PYTESTS_OWN else NOTHING_JUDGED
+    _note_expired_waivers(gate)
+    before = summary.from_journal(gate.directory)
+    status = exitstatus if exitstatus in _PYTESTS_OWN else _from(before, session)
+    gate.journal.write("end", exit_status=int(status))
+    gate.journal.sync()
+    summary.write(summary.from_journal(gate.directory), gate.directory)
+    point_latest(gate.directory)
+    return status
+
+
+def _from(run: summary.Summary, session: pytest.Session) -> int:
+    not_met, unknown = run.count("NOT_MET"), run.count("UNKNOWN")
+    other_failures = session.testsfailed - not_met - unknown
+    if not_met or run.expired_waivers or other_failures > 0:
+        return int(pytest.ExitCode.TESTS_FAILED)
+    if unknown:
+        return UNKNOWN
+    return int(pytest.ExitCode.OK) if run.count("MET") else NOTHING_JUDGED
+
+
+def _note_expired_waivers(gate: Gate) -> None:
+    assert gate.environment is not None
+    assert gate.journal is not None
+    today = dt.datetime.now(dt.UTC).date()
+    for waiver in gate.environment.waivers:
+        if waiver.expires < today:
+            gate.journal.write(
+                "expired-waiver", id=waiver.id, owner=waiver.owner, expires=waiver.expires, reason=waiver.reason
+            )

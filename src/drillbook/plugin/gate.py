@@ -1,0 +1,203 @@
+"""The gate: selects, brings up what is needed, observes once before the first test, ends with an honest exit status."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .. import labs
+from ..environment import BadEnvironment, Environment, known, load, locate
+from ..journal import Journal, new_run
+from ..model import Outcome, Severity, Verdict
+from ..rounds import Case, until_good, verdict_of
+from . import evidence, exits, selection, workers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..model import Observation
+    from ..observations import Key
+    from .options import Options
+
+GATE = pytest.StashKey["Gate"]()
+
+
+class Gate:
+    """One run of Drillbook inside one pytest process (the controller's, or an xdist worker's)."""
+
+    def __init__(self, config: pytest.Config, options: Options) -> None:
+        self.config = config
+        self.options = options
+        self.worker = workers.input_of(config)
+        self.environment: Environment | None = None
+        self.journal: Journal | None = None
+        self.directory: Path | None = None
+        self.not_judged: dict[str, str] = {}
+        self.cases: list[Case] = []
+        self._seen: dict[Key, Observation] = {}
+        self._lab: labs.Lab | None = None
+        if options.environment is not None:
+            self.environment = self._load(None)
+
+    # -- selection
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Drop what does not apply to this environment; note what applies and cannot be judged."""
+        if not any(selection.case_of(item) for item in items):
+            return
+        if self.environment is None:
+            raise pytest.UsageError(
+                f"no environment: say --env NAME or --env FILE (known: {', '.join(known()) or 'none'})"
+            )
+        self.not_judged = selection.keep_applicable(items, self.environment, self.config)
+
+    # -- running
+
+    def pytest_sessionstart(self) -> None:
+        """With xdist, prepare before the workers start: they are told where the run is."""
+        if workers.is_controller(self.config) and not self.config.option.collectonly and self.environment:
+            self._prepare()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell an xdist worker which run it belongs to."""
+        if self.directory is not None:
+            node.workerinput[workers.KEY] = {
+                "directory": str(self.directory),
+                "lab": str(self._lab.environment) if self._lab else None,
+            }
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Observe everything that the selected tests need, concurrently, before the first of them runs."""
+        if session.testsfailed and not session.config.option.continue_on_collection_errors:
+            return
+        cases = [case for item in session.items if (case := selection.case_of(item))]
+        self.cases = list({id(case): case for case in cases}.values())
+        if not cases or self.config.option.collectonly or self.environment is None:
+            return
+        if self.worker is not None:
+            self._join(self.worker)
+        elif self.journal is None:
+            self._prepare(with_lab=any(case.criterion.stage == "smoke" for case in cases))
+        self._observe()
+
+    def judge(self, case: Case, item: pytest.Item) -> tuple[Verdict, str | None]:
+        """Judge a case by what was observed; journal the verdict and say why it is excused, where it is."""
+        assert self.environment is not None
+        assert self.journal is not None
+        verdict = verdict_of(case, self._seen, self.environment)
+        excuse = self.excuse(case, verdict)
+        self.journal.write(
+            "verdict",
+            **evidence.fields(verdict),
+            remedy=case.criterion.remedy,
+            system=case.system,
+            test=item.nodeid,
+            severity=case.criterion.severity,
+            excuse=excuse,
+        )
+        evidence.attach(item, case, verdict, excuse, self._seen, self.environment)
+        return verdict, excuse
+
+    def excuse(self, case: Case, verdict: Verdict) -> str | None:
+        """Return why this verdict does not stop the gate, or None when it does (or is MET)."""
+        assert self.environment is not None
+        if verdict.outcome is Outcome.MET:
+            return None
+        today = dt.datetime.now(dt.UTC).date()
+        for waiver in self.environment.waivers:
+            if waiver.id == verdict.id and waiver.expires >= today:
+                return f"waived until {waiver.expires} by {waiver.owner}: {waiver.reason}"
+        if self.options.fail_on is Severity.CRITICAL and case.criterion.severity is Severity.WARNING:
+            return "a warning, below --fail-on critical"
+        return None
+
+    # -- ending
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Settle the exit status and leave the summary."""
+        if self.worker is not None or self.environment is None:
+            return
+        if self.config.option.collectonly or not self._is_about_criteria(session):
+            return
+        session.exitstatus = exits.settle(self, session, exitstatus)
+
+    def pytest_unconfigure(self) -> None:
+        """Take down the lab that this run brought up, whatever happened."""
+        if self.journal is not None:
+            self.journal.close()
+            self.journal = None
+        if self._lab is not None:
+            lab, self._lab = self._lab, None
+            lab.close()
+
+    def say(self, text: str) -> None:
+        """Show a line of progress."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and self.worker is None:
+            reporter.ensure_newline()
+            reporter.write_line(text)
+
+    # -- inside
+
+    def _is_about_criteria(self, session: pytest.Session) -> bool:
+        """Say whether this run was meant to judge: it judged, or nothing at all was selected."""
+        return self.journal is not None or session.testscollected == 0 or bool(self.cases)
+
+    def _load(self, lab_environment: Path | None) -> Environment:
+        assert self.options.environment is not None
+        try:
+            return load(
+                locate(self.options.environment),
+                lab_environment=lab_environment,
+                expect_version=self.options.expect_version,
+            )
+        except BadEnvironment as bad:
+            raise pytest.UsageError(str(bad)) from None
+
+    def _prepare(self, *, with_lab: bool = True) -> None:
+        """Bring up the lab where the environment asks for one, and open the run's journal."""
+        assert self.environment is not None
+        if self.environment.lab_systems and with_lab:
+            try:
+                self._lab = labs.acquire(self.environment.lab_systems[0], self.say)
+            except labs.LabFailed as failed:
+                raise pytest.UsageError(f"the lab did not come up: {failed}") from None
+            self.environment = self._load(self._lab.environment)
+        elif self.environment.lab_systems:
+            self.environment = selection.with_bare_systems(self.environment)
+        self.directory = new_run(self.options.reports, self.environment.name)
+        self.journal = Journal(self.directory, self.environment.redactor)
+        evidence.open_run(self.journal, self.environment)
+
+    def _join(self, worker: workers.Worker) -> None:
+        """In an xdist worker: take part in the controller's run."""
+        self.environment = self._load(worker.lab)
+        self.directory = worker.directory
+        self.journal = Journal(worker.directory, self.environment.redactor)
+
+    def _observe(self) -> None:
+        assert self.environment is not None
+        assert self.journal is not None
+        assert self.directory is not None
+        environment, journal = self.environment, self.journal
+        with workers.first(self.directory, self.worker) as seen:
+            if seen is not None:
+                self._seen = seen
+                return
+            for name, reason in self.not_judged.items():
+                journal.write("not-judged", id=name, reason=reason)
+            self._seen = until_good(
+                self.cases,
+                environment,
+                journal,
+                self.options.patience,
+                excused=lambda case, verdict: self.excuse(case, verdict) is not None,
+                progress=self.say,
+            )
+        self.say(selection.headline(self.cases, self._seen, environment))

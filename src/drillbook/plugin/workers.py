@@ -1,0 +1,70 @@
+"""xdist: one run, one set of observations, whatever the number of workers.
+
+The journal is what the workers share: the first that needs observations takes all of them under a lock, the others
+read them from there.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import journal
+from ..model import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+    from ..observations import Key
+
+KEY = "drillbook"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What the controller tells a worker."""
+
+    directory: Path
+    lab: Path | None
+
+
+def input_of(config: pytest.Config) -> Worker | None:
+    """Return the controller's word, or None outside a worker."""
+    given = getattr(config, "workerinput", {}).get(KEY)
+    if given is None:
+        return None
+    return Worker(Path(given["directory"]), Path(given["lab"]) if given["lab"] else None)
+
+
+def is_controller(config: pytest.Config) -> bool:
+    """Say whether this process hands the tests to workers."""
+    return not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no"
+
+
+@contextmanager
+def first(directory: Path, worker: Worker | None) -> Iterator[dict[Key, Observation] | None]:
+    """Give None to the one that must observe, and to all others, once it is done, what it saw."""
+    if worker is None:
+        yield None
+        return
+    from filelock import FileLock  # noqa: PLC0415 - only xdist needs it
+
+    with FileLock(str(directory / ".observing")):
+        yield last_round(directory)
+
+
+def last_round(directory: Path) -> dict[Key, Observation] | None:
+    """Return the observations of a run's last complete round, None when there is none."""
+    rounds: dict[int, dict[Key, Observation]] = {}
+    complete: list[int] = []
+    for record in journal.read(directory):
+        if record.kind == "observation":
+            seen = Observation(**record.data["seen"])
+            rounds.setdefault(record.data["round"], {})[seen.probe, seen.target] = seen
+        elif record.kind == "round":
+            complete.append(record.data["number"])
+    return rounds.get(complete[-1], {}) if complete else None

@@ -1,0 +1,46 @@
+"""What all probes share: readings are frozen dataclasses that travel as JSON."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+    from ..model import Json, System, Target
+
+V = TypeVar("V")
+
+
+class ReadingProbe(Generic[V]):
+    """Base of the probes: subclasses are frozen dataclasses that name their reading's type and observe it."""
+
+    reading: ClassVar[type[Any]]
+    timeout_s: ClassVar[float] = 5.0
+
+    @property
+    def key(self) -> str:
+        """The probe with all its fields: equal probes share one observation."""
+        return repr(self)
+
+    def targets(self, system: System) -> tuple[Target, ...]:
+        """Return what to read. Subclasses say."""
+        raise NotImplementedError
+
+    def encode(self, reading: V) -> Json:
+        """Return the reading as JSON."""
+        encoded: Json = _adapter(self.reading).dump_python(reading, mode="json")
+        return encoded
+
+    def decode(self, value: Json) -> V:
+        """Return the reading from JSON. Raises ValueError when it is not one."""
+        decoded: V = _adapter(self.reading).validate_python(value)
+        return decoded
+
+
+@cache
+def _adapter(reading: type[Any]) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - needed only once something was read
+
+    return TypeAdapter(reading)

@@ -1,0 +1,39 @@
+"""All components of a system as their platform sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..model import CannotObserve, System, Target
+from ..platforms import InstanceState, Lists, Missing, platform_of
+from .base import ReadingProbe
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Every copy of every component."""
+
+    instances: tuple[InstanceState, ...]
+
+
+@dataclass(frozen=True)
+class Components(ReadingProbe[Listing]):
+    """Ask the platform for every copy of every component."""
+
+    reading: ClassVar[type[Listing]] = Listing
+
+    def targets(self, system: System) -> tuple[Target, ...]:
+        """Return the platform as one target."""
+        return (Target(system, system.platform),)
+
+    def source(self, target: Target) -> str:
+        """Return where the list comes from."""
+        return f"{target.system.platform} {target.system.control or ''}".rstrip()
+
+    def observe(self, target: Target) -> Listing:
+        """List. Raises CannotObserve when the platform does not answer or cannot list."""
+        lists = platform_of(target.system).can(Lists)  # type: ignore[type-abstract] # a protocol is asked for by its type
+        if isinstance(lists, Missing):
+            raise CannotObserve(lists.reason, mend="run where the platform can be listed")
+        return Listing(lists.list_instances())

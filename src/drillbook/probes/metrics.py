@@ -1,0 +1,85 @@
+"""The Prometheus exposition format: families with their number of samples and their values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ..model import CannotObserve, System, Target
+from .base import ReadingProbe
+from .http import Answer, fetch, per_instance
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric family: how many samples it has, how many of them are numbers, and their sum."""
+
+    samples: int
+    numbers: int
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exposition:
+    """A metrics page: the answer, and the families by the names that their samples carry."""
+
+    answer: Answer
+    families: dict[str, Family] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Metrics(ReadingProbe[Exposition]):
+    """The metrics page of every instance."""
+
+    reading: ClassVar[type[Exposition]] = Exposition
+
+    def targets(self, system: System) -> tuple[Target, ...]:
+        """Return every instance of the API."""
+        return per_instance(system)
+
+    def source(self, target: Target) -> str:
+        """Return ``GET <address of the metrics page>``."""
+        return f"GET {_address(target) or 'metrics'}"
+
+    def observe(self, target: Target) -> Exposition:
+        """Fetch and parse the page. Raises CannotObserve when no address is named or the page is no exposition."""
+        url = _address(target)
+        if url is None:
+            raise CannotObserve(
+                "the environment names no metrics address",
+                mend=f"set metrics for {target.name} under systems.{target.system.name}.api",
+            )
+        answer, text = fetch(target, "GET", url)
+        if answer.failure or answer.status is None or answer.status >= 400:  # noqa: PLR2004 - RFC 9110
+            return Exposition(answer)
+        return Exposition(answer, parse(text))
+
+
+def parse(text: str) -> dict[str, Family]:
+    """Parse an exposition; a counter is listed under the name that its samples carry. Raises CannotObserve."""
+    from prometheus_client.parser import (  # noqa: PLC0415 - 60 ms that only a metrics page pays
+        text_string_to_metric_families,
+    )
+
+    families: dict[str, Family] = {}
+    try:
+        for family in text_string_to_metric_families(text):
+            by_name: dict[str, list[float]] = {}
+            for sample in family.samples:
+                if not sample.name.endswith("_created"):
+                    by_name.setdefault(sample.name, []).append(sample.value)
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            for sample_name, values in (by_name or {name: []}).items():
+                numbers = [value for value in values if not math.isnan(value)]
+                families[sample_name] = Family(len(values), len(numbers), math.fsum(numbers))
+    except ValueError as error:
+        raise CannotObserve(
+            f"not a Prometheus exposition: {error}", mend="check the metrics address in the environment file"
+        ) from None
+    return families
+
+
+def _address(target: Target) -> str | None:
+    assert target.instance is not None
+    return target.instance.metrics_url

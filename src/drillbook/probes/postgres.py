@@ -1,0 +1,83 @@
+"""PostgreSQL through its own protocol: does it accept connections, and who else is connected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ..model import CannotObserve, Secret, System, Target
+from .base import ReadingProbe
+
+OWN_NAME = "drillbook"
+"""The application_name of our own sessions; never counted as the application's."""
+
+_BACKENDS = """
+    SELECT application_name, count(*)
+      FROM pg_stat_activity
+     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+     GROUP BY application_name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresState:
+    """What the server answers, or why it refuses."""
+
+    accepting: bool
+    failure: str | None = None
+    backends: dict[str, int] = field(default_factory=dict)
+    """Client backends of this database by application_name, without the probing session."""
+    max_connections: int = 0
+
+    def application_backends(self) -> int:
+        """Count the connections that are neither this probe's nor another Drillbook's."""
+        return sum(count for name, count in self.backends.items() if name != OWN_NAME)
+
+
+@dataclass(frozen=True)
+class Postgres(ReadingProbe[PostgresState]):
+    """Log in with the application's role, run a query, count the other client backends."""
+
+    reading: ClassVar[type[PostgresState]] = PostgresState
+
+    def targets(self, system: System) -> tuple[Target, ...]:
+        """Return the database, when the environment names one."""
+        return (Target(system, "postgres"),) if system.postgres_url is not None else ()
+
+    def source(self, target: Target) -> str:
+        """Return ``PostgreSQL`` with the reference that its address came from."""
+        url = target.system.postgres_url
+        return f"PostgreSQL at {url.reference if isinstance(url, Secret) else url}"
+
+    def observe(self, target: Target) -> PostgresState:
+        """Connect and ask. A refused connection is a reading; a refused login is a broken eye."""
+        import psycopg  # noqa: PLC0415 - a tenth of a second that only this probe pays
+
+        url = target.system.postgres_url
+        address = url.reveal() if isinstance(url, Secret) else url or ""
+        mend = f"check systems.{target.system.name}.postgres.url"
+        try:
+            with psycopg.connect(
+                address, connect_timeout=3, application_name=OWN_NAME, autocommit=True
+            ) as connection:
+                connection.execute("SET statement_timeout = '3s'")
+                rows = connection.execute(_BACKENDS).fetchall()
+                limit = connection.execute("SHOW max_connections").fetchone()
+        except psycopg.ProgrammingError as error:  # the address itself is malformed, or rights are missing
+            raise CannotObserve(_first_line(error), mend=mend) from None
+        except psycopg.OperationalError as error:
+            text = _first_line(error)
+            if any(word in text for word in ("authentication failed", "does not exist", "no pg_hba.conf")):
+                raise CannotObserve(text, mend=mend) from None
+            return PostgresState(accepting=False, failure=text)
+        except psycopg.Error as error:
+            raise CannotObserve(_first_line(error), mend=mend) from None
+        return PostgresState(
+            accepting=True,
+            backends={str(name): int(count) for name, count in rows},
+            max_connections=int(limit[0]) if limit else 0,
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0]

@@ -1,0 +1,1 @@
+"""Reports derive from the journal alone."""

@@ -1,0 +1,155 @@
+"""A run's journal, summed up: ``summary.json`` and the figures that the terminal shows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__, catalogue, journal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One verdict as reports show it."""
+
+    id: str
+    verdict: str
+    test: str
+    expected: str
+    observed: str
+    source: str
+    duration_ms: float
+    runbook: str
+    """The heading in the runbook."""
+    remedy: str | None
+    """For NOT_MET the heading of the runbook's advice, for UNKNOWN how to see again."""
+    severity: str
+    excuse: str | None = None
+    """Why it does not stop the gate (a waiver, a severity below --fail-on), where it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the run was."""
+
+    id: str
+    environment: str
+    systems: tuple[str, ...]
+    start: str
+    end: str | None = None
+    drillbook: str = __version__
+    exit_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A whole run."""
+
+    run: RunFacts
+    verdicts: tuple[Line, ...]
+    not_judged: tuple[tuple[str, str], ...]
+    """Ids that were selected and could not be judged here, each with the reason."""
+    expired_waivers: tuple[str, ...]
+
+    def count(self, outcome: str) -> int:
+        """Count the verdicts with this outcome that nothing excuses."""
+        return sum(line.verdict == outcome and line.excuse is None for line in self.verdicts)
+
+    @property
+    def excused(self) -> int:
+        """Count the verdicts other than MET that something excuses."""
+        return sum(line.excuse is not None for line in self.verdicts)
+
+
+def heading(statement_id: str) -> str:
+    """Return ``Runbook > Section`` of a statement."""
+    found = catalogue.entry(statement_id)
+    return f"{found.runbook} > {found.heading}"
+
+
+def from_journal(directory: Path) -> Summary:
+    """Sum up a run. Raises journal.NoSuchRun."""
+    return summed_up(directory.name, journal.read(directory))
+
+
+def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
+    """Sum up journal records; a test that ran twice counts with its last verdict."""
+    facts = RunFacts(run_id, "", (), "")
+    lines: dict[str, Line] = {}
+    not_judged: dict[str, str] = {}
+    expired: list[str] = []
+    for record in records:
+        match record.kind:
+            case "run":
+                data = record.data
+                facts = RunFacts(
+                    run_id, data["environment"], tuple(data["systems"]), record.at, drillbook=data["drillbook"]
+                )
+            case "verdict":
+                lines[record.data["test"]] = _line(record.data)
+            case "not-judged":
+                not_judged[record.data["id"]] = record.data["reason"]
+            case "expired-waiver":
+                expired.append(f"{record.data['id']} ({record.data['owner']}, until {record.data['expires']})")
+            case "end":
+                facts = RunFacts(
+                    run_id,
+                    facts.environment,
+                    facts.systems,
+                    facts.start,
+                    record.at,
+                    facts.drillbook,
+                    record.data["exit_status"],
+                )
+    return Summary(facts, tuple(lines.values()), tuple(not_judged.items()), tuple(expired))
+
+
+def write(summary: Summary, directory: Path) -> None:
+    """Write ``summary.json``, atomically."""
+    beside = directory / f".{journal.SUMMARY}"
+    beside.write_text(json.dumps(as_json(summary), indent=2) + "\n", "utf-8")
+    beside.replace(directory / journal.SUMMARY)
+
+
+def as_json(summary: Summary) -> dict[str, Any]:
+    """Return the summary in the shape of ``summary.json``."""
+    counts = Counter(line.verdict for line in summary.verdicts)
+    return {
+        "run": asdict(summary.run),
+        "counts": {
+            "MET": counts["MET"],
+            "NOT_MET": counts["NOT_MET"],
+            "UNKNOWN": counts["UNKNOWN"],
+            "excused": summary.excused,
+            "not_judged": len(summary.not_judged),
+        },
+        "verdicts": [asdict(line) for line in summary.verdicts],
+        "not_judged": [{"id": name, "reason": reason} for name, reason in summary.not_judged],
+        "expired_waivers": list(summary.expired_waivers),
+    }
+
+
+def _line(data: dict[str, Any]) -> Line:
+    return Line(
+        id=data["id"],
+        verdict=data["outcome"],
+        test=data["test"],
+        expected=data["expected"],
+        observed=data["observed"],
+        source=data["source"],
+        duration_ms=data["duration_ms"],
+        runbook=heading(data["id"]),
+        remedy=data["mend"] if data["outcome"] == "UNKNOWN" else _advice(data["remedy"]),
+        severity=data["severity"],
+        excuse=data["excuse"],
+    )
+
+
+def _advice(remedy: str | None) -> str | None:
+    return heading(remedy) if remedy else None

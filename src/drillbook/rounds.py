@@ -1,0 +1,119 @@
+"""Observing and judging as a whole: rounds, each anew, until one is good or the time is up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .model import Criterion, Observation, Outcome, Verdict, judge
+from .observations import Key, Want, observe
+
+if TYPE_CHECKING:
+    from .environment import Environment
+    from .journal import Journal
+
+
+@dataclass(frozen=True)
+class Case:
+    """A criterion as it applies to one system."""
+
+    system: str
+    criterion: Criterion[Any]
+
+    def __str__(self) -> str:
+        return self.criterion.id
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to go on, and how many good rounds in a row are asked for; seconds throughout."""
+
+    within_s: float = 0.0
+    good_rounds: int = 1
+    deadline_s: float | None = None
+    pause_s: float = 1.0
+
+
+def wants(cases: Sequence[Case], environment: Environment) -> list[Want]:
+    """Return every reading that the cases need; several criteria share one."""
+    return [
+        Want(case.criterion.probe, target)
+        for case in cases
+        for target in case.criterion.probe.targets(environment.systems[case.system])
+    ]
+
+
+def verdict_of(case: Case, seen: Mapping[Key, Observation], environment: Environment) -> Verdict:
+    """Judge one case by a round's observations."""
+    readings = [seen[want.key] for want in wants([case], environment)]
+    return judge(case.criterion, readings, environment.facts[case.system])
+
+
+def until_good(
+    cases: Sequence[Case],
+    environment: Environment,
+    journal: Journal,
+    patience: Patience,
+    *,
+    excused: Callable[[Case, Verdict], bool],
+    progress: Callable[[str], None],
+) -> dict[Key, Observation]:
+    """Observe everything, judge, and repeat until enough consistent rounds in a row are good or time is up.
+
+    Every round observes anew, and only the last one counts.
+
+    Args:
+        cases: what to judge.
+        environment: where.
+        journal: gets every observation and one ``round`` record a round.
+        patience: how long and how many.
+        excused: says which verdicts other than MET do not stop the gate.
+        progress: called with one line after each round that was not good enough.
+
+    Returns:
+        The observations of the last round.
+    """
+    began = time.monotonic()
+    needed = wants(cases, environment)
+    good_in_a_row = 0
+    number = 0
+    while True:
+        number += 1
+        left_s = None if patience.deadline_s is None else patience.deadline_s - (time.monotonic() - began)
+        seen = observe(
+            needed,
+            environment.redactor,
+            deadline_s=left_s,
+            done=lambda one, number=number: journal.observation(one, number),  # type: ignore[misc] # binds the number
+        )
+        verdicts = [(case, verdict_of(case, seen, environment)) for case in cases]
+        open_ones = [
+            verdict
+            for case, verdict in verdicts
+            if verdict.outcome is not Outcome.MET and not excused(case, verdict)
+        ]
+        good_in_a_row = 0 if open_ones else good_in_a_row + 1
+        journal.write("round", number=number, good=not open_ones, open=[verdict.id for verdict in open_ones])
+        elapsed_s = time.monotonic() - began
+        out_of_time = elapsed_s + patience.pause_s > _limit_s(patience)
+        if good_in_a_row >= patience.good_rounds or out_of_time:
+            return seen
+        progress(_progress_line(number, elapsed_s, patience, open_ones, good_in_a_row, len(cases)))
+        time.sleep(patience.pause_s)
+
+
+def _limit_s(patience: Patience) -> float:
+    return min(patience.within_s, patience.deadline_s or patience.within_s)
+
+
+def _progress_line(
+    number: int, elapsed_s: float, patience: Patience, open_ones: list[Verdict], good: int, total: int
+) -> str:
+    if open_ones:
+        first = open_ones[0]
+        state = f"{total - len(open_ones)}/{total} MET, first of the rest: {first.id} ({first.observed})"
+    else:
+        state = f"all MET, {good} of {patience.good_rounds} good rounds in a row"
+    return f"round {number}, {elapsed_s:.0f} s of {patience.within_s:g} s: {state}"
