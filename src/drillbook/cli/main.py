@@ -1,0 +1,194 @@
+"""The command line: one small function a command, heavy imports inside them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from .. import __version__, carried
+
+_DESCRIPTION = "Turns runbook sentences into checks and judges live environments by them."
+_EPILOG = """\
+examples:
+  drillbook gate --env staging.toml                 judge a deploy: MET, NOT_MET or UNKNOWN, with the evidence
+  drillbook gate --env prod --within 120s           give a fresh deploy two minutes to become healthy
+  drillbook lab up                                  keep the practice range running on this machine
+  drillbook report latest                           show what the newest run found
+  drillbook judge latest --json                     judge its saved observations again; nothing is contacted
+  drillbook trace config-manager                    which statement is held by which test, and which waits
+
+exit statuses of a gate:
+  0 all MET   1 something NOT_MET   10 something UNKNOWN, nothing NOT_MET   11 nothing was judged   4 bad arguments
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["gate"]:
+        return _gate(given[1:])
+    if given[:1] == ["lab"]:
+        return _lab(given[1:])
+    options = _parser().parse_args(given)
+    try:
+        return int(options.run(options))
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader went away (a pager): end quietly
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="drillbook",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"drillbook {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands.add_parser("gate", help="judge an environment (takes pytest's options too: -k, -n, --junitxml ...)")
+    commands.add_parser("lab", help="the practice range on this machine: up, status, logs, down")
+    for name, run, text in (
+        ("report", _report, "show a finished run again"),
+        ("judge", _judge, "judge a run's saved observations again, contacting nothing"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("name", metavar="RUN", help="a run's id, its directory, or latest")
+        command.add_argument("--json", action="store_true", help="print the summary as JSON")
+        command.add_argument("--reports", type=Path, default=Path("reports"), help="where runs are (reports/)")
+        command.set_defaults(run=run)
+    trace = commands.add_parser("trace", help="which test holds which statement of the runbooks")
+    trace.add_argument("system", nargs="*", help="systems (all)")
+    trace.add_argument("--state", choices=["held", "waiting", "human"], help="show these alone")
+    trace.set_defaults(run=_trace)
+    return parser
+
+
+def _gate(arguments: list[str]) -> int:
+    """Run pytest on the carried checks, from any directory and whatever its conftest defines."""
+    import pytest  # noqa: PLC0415 - only the gate needs it
+
+    if {"-h", "--help"} & set(arguments):
+        print(_GATE_HELP, end="")
+        return 0
+    if not any(word == "--env" or word.startswith("--env=") for word in arguments):
+        from ..environment import known  # noqa: PLC0415 - only for this message
+
+        print(f"drillbook gate: say --env NAME or --env FILE; known: {', '.join(known())}", file=sys.stderr)
+        return 4
+    marks = [] if "-m" in arguments else ["-m", "smoke"]
+    checks = carried.root() / "checks"
+    return int(
+        pytest.main(
+            [
+                "--config-file",
+                str(checks / "gate.ini"),
+                f"--rootdir={checks}",
+                f"--confcutdir={checks}",
+                "-p",
+                "drillbook.plugin",
+                "-p",
+                "no:cacheprovider",
+                *marks,
+                *arguments,
+                str(checks),
+            ]
+        )
+    )
+
+
+_GATE_HELP = """\
+usage: drillbook gate --env NAME|FILE [options] [pytest options]
+
+Judges an environment by the runbooks' statements: MET, NOT_MET or UNKNOWN, each with its evidence.
+Read-only unless the environment file allows writes under [mutations].
+
+  --env NAME|FILE          environments/NAME.toml here, or a path to an environment file
+  -m preflight             judge what must hold before the deploy (default: -m smoke, after it)
+  --expect-version V       what every instance must run
+  --within 120s            time for a fresh deploy to become healthy; every round observes anew
+  --good-rounds N          with --within: N good rounds in a row
+  --deadline 300s          bound the whole; what is unseen by then is UNKNOWN
+  --fail-on critical       let broken warnings pass (they are still shown)
+  --reports DIR            where the run leaves its journal (reports/)
+  -k EXPRESSION, -n 2, -x, --junitxml FILE, --alluredir DIR, --collect-only    as in pytest
+
+exit statuses: 0 all MET   1 something NOT_MET   10 something UNKNOWN   11 nothing was judged   4 bad arguments
+"""
+
+
+def _lab(arguments: list[str]) -> int:
+    """Hand over to the lab's own program."""
+    from .. import labs  # noqa: PLC0415 - only this command needs it
+
+    command, environment = labs.command(*arguments)
+    sys.stdout.flush()
+    os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
+
+
+def _report(options: argparse.Namespace) -> int:
+    from ..journal import NoSuchRun, find_run  # noqa: PLC0415 - see the module
+    from ..report import summary, text  # noqa: PLC0415 - see the module
+
+    try:
+        run = summary.from_journal(find_run(options.reports, options.name))
+    except NoSuchRun as error:
+        print(f"drillbook report: {error}", file=sys.stderr)
+        return 4
+    print(json.dumps(summary.as_json(run), indent=2) if options.json else "\n".join(text.whole(run)))
+    return 0
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from dataclasses import asdict  # noqa: PLC0415 - see the module
+
+    from ..journal import NoSuchRun, find_run  # noqa: PLC0415 - see the module
+    from ..rejudge import CannotRejudge, rejudge  # noqa: PLC0415 - see the module
+
+    try:
+        verdicts = rejudge(find_run(options.reports, options.name))
+    except (NoSuchRun, CannotRejudge) as error:
+        print(f"drillbook judge: {error}", file=sys.stderr)
+        return 4
+    if options.json:
+        print(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
+    else:
+        for verdict in verdicts:
+            print(f"{verdict.outcome:7} {verdict.id}   {verdict.observed}")
+    outcomes = {str(verdict.outcome) for verdict in verdicts}
+    return 1 if "NOT_MET" in outcomes else 10 if "UNKNOWN" in outcomes else 0
+
+
+def _trace(options: argparse.Namespace) -> int:
+    from .. import catalogue, trace  # noqa: PLC0415 - see the module
+
+    unknown = [name for name in options.system if name not in catalogue.SYSTEMS]
+    if unknown:
+        print(f"drillbook trace: unknown system {unknown[0]}; known: {', '.join(catalogue.SYSTEMS)}", file=sys.stderr)
+        return 4
+    total = trace.Counts(0, 0, 0)
+    for system in options.system or catalogue.SYSTEMS:
+        traced = trace.trace(system)
+        for one in traced:
+            if options.state in {None, one.state}:
+                print(_traced_line(one))
+        counts = trace.count(traced)
+        total = trace.Counts(total.held + counts.held, total.waiting + counts.waiting, total.human + counts.human)
+        print(f"{system}: {counts}\n")
+    print(total)
+    return 0
+
+
+def _traced_line(one: object) -> str:
+    from ..trace import Traced  # noqa: PLC0415 - see the module
+
+    assert isinstance(one, Traced)
+    if one.state == "held":
+        return f"held     {one.entry.id}   on {', '.join(one.platforms)}; flipped by {', '.join(one.proofs)}"
+    if one.state == "human":
+        return f"human    {one.entry.id}   {one.entry.heading}"
+    why = "judged, no planted defect flips it yet" if one.has_row else f"for a {one.entry.use}"
+    return f"waiting  {one.entry.id}   {why}"

@@ -1,0 +1,70 @@
+"""Which test holds which statement on which platform: what is held, what waits, what is a person's duty.
+
+Held means that a test journalled a verdict on the platform and that a planted defect was seen to flip it; the proof is
+kept in ``lab/held.toml``, which the negative controls write and check.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+
+from . import carried, catalogue, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """One statement and what holds it."""
+
+    entry: catalogue.Entry
+    state: str
+    """held, waiting or human."""
+    platforms: tuple[str, ...] = ()
+    """Where it is held."""
+    proofs: tuple[str, ...] = ()
+    """The planted defects that flip it."""
+    has_row: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How a system's statements stand."""
+
+    held: int
+    waiting: int
+    human: int
+
+    def __str__(self) -> str:
+        return f"{self.held} held, {self.waiting} waiting, {self.human} human"
+
+
+def trace(system: str) -> tuple[Traced, ...]:
+    """Return all statements of a system with what holds them."""
+    proven = _proven()
+    have_rows = {case.criterion.id for case in rows.cases()}
+    return tuple(_traced(entry, proven.get(entry.id, {}), entry.id in have_rows) for entry in catalogue.entries(system))
+
+
+def count(traced: tuple[Traced, ...]) -> Counts:
+    """Count the states."""
+    states = [one.state for one in traced]
+    return Counts(states.count("held"), states.count("waiting"), states.count("human"))
+
+
+def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], has_row: bool) -> Traced:  # noqa: FBT001 - a fact
+    if entry.human:
+        return Traced(entry, "human")
+    if proofs:
+        names = sorted({name for found in proofs.values() for name in found})
+        return Traced(entry, "held", tuple(sorted(proofs)), tuple(names), has_row)
+    return Traced(entry, "waiting", has_row=has_row)
+
+
+def _proven() -> dict[str, dict[str, list[str]]]:
+    """Return ``{statement id: {platform: [planted defects that flip it]}}``."""
+    path = carried.root() / "lab" / "held.toml"
+    try:
+        found: dict[str, dict[str, list[str]]] = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
