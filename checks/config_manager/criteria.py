@@ -5,7 +5,7 @@ Statements and headings stand in ``runbooks/config-manager/``; the numbers stand
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drillbook.accepts import components, databases, host, http, logs, met_if, metrics, rule
 from drillbook.model import Criterion, Severity, Stage
@@ -22,6 +22,7 @@ from .round_trip import VALUE, RoundTrip
 if TYPE_CHECKING:
     from drillbook.model import Accepts, Facts, Finding, System
     from drillbook.probes.http import Answer
+    from drillbook.probes.logs import LogReading
 
     from .round_trip import Steps
 
@@ -100,9 +101,7 @@ def _no_outside(system: System) -> str | None:
 
 
 HEALTH = (
-    Criterion(
-        "config-manager.health.endpoint-ok", _health, http.status(http.OK), _PORT_ADVICE
-    ),
+    Criterion("config-manager.health.endpoint-ok", _health, http.status(http.OK), _PORT_ADVICE),
     Criterion(
         "config-manager.health.status-healthy",
         _health,
@@ -121,9 +120,7 @@ HEALTH = (
         http.fields({"checks.cache.component": "cache", "checks.cache.status": "healthy"}),
         _CACHE_ADVICE,
     ),
-    Criterion(
-        "config-manager.health.check-fields", _health, _check_fields(), severity=Severity.WARNING
-    ),
+    Criterion("config-manager.health.check-fields", _health, _check_fields(), severity=Severity.WARNING),
     Criterion("config-manager.health.timestamp", _health, http.timestamp("timestamp", not_older_than_s=60)),
     Criterion("config-manager.health.uptime-seconds", _health, http.number("uptime_seconds")),
     Criterion("config-manager.health.quick", _health, http.status(http.OK), _PORT_ADVICE),
@@ -142,9 +139,7 @@ SUCCESS = (
         components.running("postgres", "redis"),
         _POSTGRES_ADVICE,
     ),
-    Criterion(
-        "config-manager.verify.success-no-error-logs", _logs, logs.no_errors_in_window(), _LOG_ADVICE
-    ),
+    Criterion("config-manager.verify.success-no-error-logs", _logs, logs.no_errors_in_window(), _LOG_ADVICE),
     Criterion(
         "config-manager.verify.success-api-responds",
         _round_trip,
@@ -152,9 +147,7 @@ SUCCESS = (
         _DATABASE_ADVICE,
         mutating=True,
     ),
-    Criterion(
-        "config-manager.verify.success-metrics-accessible", _metrics, metrics.reachable(), _PORT_ADVICE
-    ),
+    Criterion("config-manager.verify.success-metrics-accessible", _metrics, metrics.reachable(), _PORT_ADVICE),
     Criterion(
         "config-manager.verify.success-cache-connections",
         _redis,
@@ -176,9 +169,7 @@ SUCCESS = (
 )
 
 API = (
-    Criterion(
-        "config-manager.verify.api-get-example", Get(EXAMPLE_PATH), http.status(200, 404), _DATABASE_ADVICE
-    ),
+    Criterion("config-manager.verify.api-get-example", Get(EXAMPLE_PATH), http.status(200, 404), _DATABASE_ADVICE),
     Criterion(
         "config-manager.verify.api-create",
         _round_trip,
@@ -231,25 +222,27 @@ LOGS = (
     ),
 )
 
-STARTED = (
-    *(
-        Criterion(
-            f"config-manager.startup.{name}",
-            _logs,
-            logs.started_with(START_MESSAGES, position),
-            _LOG_ADVICE,
-            severity=Severity.WARNING,
+_LOGGED_AT_START: tuple[Criterion[LogReading], ...] = tuple(
+    Criterion(
+        f"config-manager.startup.{name}",
+        _logs,
+        logs.started_with(START_MESSAGES, position),
+        _LOG_ADVICE,
+        severity=Severity.WARNING,
+    )
+    for position, name in enumerate(
+        (
+            "log-server-starting",
+            "log-storage-initialized",
+            "log-cache-connected",
+            "log-security-enabled",
+            "log-ready-to-accept",
         )
-        for position, name in enumerate(
-            (
-                "log-server-starting",
-                "log-storage-initialized",
-                "log-cache-connected",
-                "log-security-enabled",
-                "log-ready-to-accept",
-            )
-        )
-    ),
+    )
+)
+
+STARTED: tuple[Criterion[Any], ...] = (
+    *_LOGGED_AT_START,
     Criterion(
         "config-manager.startup.compose-postgres-ready",
         _postgres,
@@ -327,9 +320,7 @@ PREFLIGHT = (
         stage=Stage.PREFLIGHT,
         platforms=frozenset({"process", "compose", "systemd"}),
     ),
-    Criterion(
-        "config-manager.preflight.dns-resolution", Names(), host.resolves(), stage=Stage.PREFLIGHT
-    ),
+    Criterion("config-manager.preflight.dns-resolution", Names(), host.resolves(), stage=Stage.PREFLIGHT),
     Criterion(
         "config-manager.preflight.external-connectivity",
         External(),

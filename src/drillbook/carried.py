@@ -11,5 +11,3 @@ def root() -> Path:
     """Return the folder that holds ``checks/``, ``runbooks/`` and their neighbours."""
     carried = _PACKAGE / "carried"
     return carried if carried.is_dir() else _PACKAGE.parents[1]
-
-

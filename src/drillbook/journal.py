@@ -22,7 +22,7 @@ JOURNAL = "journal.jsonl"
 SUMMARY = "summary.json"
 
 
-class NoSuchRun(Exception):  # noqa: N818 - reads as what it is
+class NoSuchRun(Exception):
     """A run that is not there, or whose journal cannot be read."""
 
 
@@ -103,6 +103,6 @@ def find_run(reports: Path, name: str) -> Path:
     for candidate in (reports / name, Path(name)):
         if (candidate / JOURNAL).is_file():
             return candidate.resolve()
-    runs = sorted((path.parent.name for path in reports.glob(f"*/{JOURNAL}") if not path.parent.is_symlink()))
+    runs = sorted(path.parent.name for path in reports.glob(f"*/{JOURNAL}") if not path.parent.is_symlink())
     listed = ", ".join(runs[-3:]) or "none yet"
     raise NoSuchRun(f'no run "{name}" in {reports}; the newest: {listed}')

@@ -21,7 +21,7 @@ _START_LIMIT_S = 60.0
 _STOP_LIMIT_S = 30.0
 
 
-class LabFailed(Exception):  # noqa: N818 - reads as what happened
+class LabFailed(Exception):
     """The lab could not be brought up; the text says why and what to do."""
 
 
@@ -100,14 +100,17 @@ def _bring_up(system: str) -> Lab:
     os.close(read_end)
     lab = Lab(Path(), keeper, write_end)
     try:
-        answer = _first_line(keeper)
-        if not answer.get("ready"):
-            raise LabFailed(str(answer.get("error", "no reason given")))
-        lab.environment = Path(str(answer["environment"]))
+        lab.environment = _environment_of(_first_line(keeper))
     except BaseException:
         lab.close()
         raise
     return lab
+
+
+def _environment_of(answer: dict[str, object]) -> Path:
+    if not answer.get("ready"):
+        raise LabFailed(str(answer.get("error", "no reason given")))
+    return Path(str(answer["environment"]))
 
 
 def _first_line(keeper: subprocess.Popen[bytes]) -> dict[str, object]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .model import Verdict
 
 
-class CannotRejudge(Exception):  # noqa: N818 - reads as what it is
+class CannotRejudge(Exception):
     """A journal that does not hold what judging needs."""
 
 

@@ -90,9 +90,7 @@ def until_good(
         )
         verdicts = [(case, verdict_of(case, seen, environment)) for case in cases]
         open_ones = [
-            verdict
-            for case, verdict in verdicts
-            if verdict.outcome is not Outcome.MET and not excused(case, verdict)
+            verdict for case, verdict in verdicts if verdict.outcome is not Outcome.MET and not excused(case, verdict)
         ]
         good_in_a_row = 0 if open_ones else good_in_a_row + 1
         journal.write("round", number=number, good=not open_ones, open=[verdict.id for verdict in open_ones])

@@ -49,9 +49,7 @@ def fields(wanted: Mapping[str, Json], *, with_status: int | None = None) -> Acc
 
 def body(expected: str, holds: Callable[[Answer, Facts], Finding]) -> Accepts[Answer]:
     """Make a judge of a JSON body; an answer without a JSON object is NOT_MET before ``holds`` is asked."""
-    return rule_with_facts(
-        lambda _facts: expected, lambda answer, facts: _no_object(answer) or holds(answer, facts)
-    )
+    return rule_with_facts(lambda _facts: expected, lambda answer, facts: _no_object(answer) or holds(answer, facts))
 
 
 def timestamp(path: str, *, not_older_than_s: float) -> Accepts[Answer]:
@@ -75,8 +73,7 @@ def timestamp(path: str, *, not_older_than_s: float) -> Accepts[Answer]:
 
     return rule_with_facts(
         lambda facts: (
-            f"{path} is an RFC 3339 time at most {not_older_than_s:g} s old"
-            f" and at most {facts.clock_skew_s:g} s ahead"
+            f"{path} is an RFC 3339 time at most {not_older_than_s:g} s old and at most {facts.clock_skew_s:g} s ahead"
         ),
         check,
     )
@@ -154,4 +151,3 @@ def _no_object(answer: Answer) -> Finding | None:
     if not isinstance(answer.body, dict):
         return not_met(f"no JSON object but {shown(answer.body or answer.text)}; {answer.summary()}")
     return None
-

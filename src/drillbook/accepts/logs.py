@@ -50,7 +50,7 @@ def readable() -> Accepts[LogReading]:
 
 
 def started_with(messages: tuple[str, ...], position: int) -> Accepts[LogReading]:
-    """Accept a log in which this message (by its beginning, at INFO) was logged since the start, after those before it."""
+    """Accept a log in which this message (by its beginning, at INFO) was logged since the start, in order."""
     wanted = messages[position]
 
     def check(log: LogReading) -> Finding:

@@ -47,5 +47,3 @@ def families(*names: str) -> Accepts[Exposition]:
         return met(", ".join(f"{name} ({page.families[name].samples} samples)" for name in names))
 
     return rule(f"families {' and '.join(names)}, with samples", check)
-
-

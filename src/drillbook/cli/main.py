@@ -167,7 +167,10 @@ def _trace(options: argparse.Namespace) -> int:
 
     unknown = [name for name in options.system if name not in catalogue.SYSTEMS]
     if unknown:
-        print(f"drillbook trace: unknown system {unknown[0]}; known: {', '.join(catalogue.SYSTEMS)}", file=sys.stderr)
+        print(
+            f"drillbook trace: unknown system {unknown[0]}; known: {', '.join(catalogue.SYSTEMS)}",
+            file=sys.stderr,
+        )
         return 4
     total = trace.Counts(0, 0, 0)
     for system in options.system or catalogue.SYSTEMS:

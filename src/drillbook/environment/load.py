@@ -101,9 +101,7 @@ def load(
     resolver = Resolver(path.parent)
     problems = _unknown_names(file)
     namespace = file.mutations.namespace if file.mutations.allowed else None
-    systems = {
-        name: _system(name, settings, file, resolver, namespace) for name, settings in file.systems.items()
-    }
+    systems = {name: _system(name, settings, file, resolver, namespace) for name, settings in file.systems.items()}
     facts = {
         name: Facts(
             platform=file.platform,
@@ -172,9 +170,7 @@ def _system(
 ) -> System:
     key = f"systems.{name}"
     headers = _headers(settings.api, resolver, f"{key}.api")
-    entry = settings.api.url and Instance(
-        "api", settings.api.url, settings.api.metrics, settings.api.log, headers
-    )
+    entry = settings.api.url and Instance("api", settings.api.url, settings.api.metrics, settings.api.log, headers)
     instances = tuple(
         Instance(found.name, found.url, found.metrics, found.log, headers) for found in settings.api.instances
     )
@@ -183,8 +179,8 @@ def _system(
         platform=file.platform,
         instances=instances or ((entry,) if entry else ()),
         entry=entry or None,
-        postgres_url=resolver.secret(settings.postgres and settings.postgres.url, f"{key}.postgres.url"),
-        redis_url=resolver.secret(settings.redis and settings.redis.url, f"{key}.redis.url"),
+        postgres_url=resolver.secret(settings.postgres.url if settings.postgres else None, f"{key}.postgres.url"),
+        redis_url=resolver.secret(settings.redis.url if settings.redis else None, f"{key}.redis.url"),
         control=settings.control,
         data_dir=settings.data_dir,
         preflight=Preflight(
@@ -194,13 +190,12 @@ def _system(
         ),
         scratch_namespace=namespace,
         max_rps=settings.api.max_rps,
+        load_max_rps=file.load.max_rps if file.load else None,
     )
 
 
 def _headers(settings: ApiSettings, resolver: Resolver, key: str) -> dict[str, str | Secret]:
-    found = {
-        name: resolver.secret(value, f"{key}.headers.{name}") for name, value in settings.headers.items()
-    }
+    found = {name: resolver.secret(value, f"{key}.headers.{name}") for name, value in settings.headers.items()}
     token = resolver.secret(settings.token, f"{key}.token")
     if isinstance(token, Secret):
         found["Authorization"] = Secret(f"Bearer {token.reveal()}", token.reference)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 
-class BadEnvironment(Exception):  # noqa: N818 - reads as what it is at every raise
+class BadEnvironment(Exception):
     """An environment that cannot be used; the text is complete and ready to be shown."""
 
     def __init__(self, path: Path | str, problems: Iterable[str]) -> None:
@@ -34,9 +34,7 @@ def from_validation(error: ValidationError, root: type[BaseModel]) -> list[str]:
         where = ".".join(str(part) for part in item["loc"] if not _is_union_arm(part))
         if item["type"] == "extra_forbidden":
             names = _fields_at(root, item["loc"][:-1])
-            lines.append(
-                f"{where}: unknown key{nearest(str(item['loc'][-1]), names)}; known here: {', '.join(names)}"
-            )
+            lines.append(f"{where}: unknown key{nearest(str(item['loc'][-1]), names)}; known here: {', '.join(names)}")
         elif item["type"] == "missing":
             lines.append(f"{where}: missing; every environment needs it")
         else:

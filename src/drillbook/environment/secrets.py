@@ -62,12 +62,13 @@ class Resolver:
         assert reference.file is not None
         path = self._base / reference.file.expanduser()
         try:
-            return path.read_text("utf-8").strip() or self._empty(key, path)
+            text = path.read_text("utf-8").strip()
         except OSError as error:
             self.problems.append(f"{key}: cannot read {path}: {error.strerror}")
         except UnicodeDecodeError:
             self.problems.append(f"{key}: {path} is not UTF-8 text")
+        else:
+            if text:
+                return text
+            self.problems.append(f"{key}: {path} is empty")
         return None
-
-    def _empty(self, key: str, path: Path) -> None:
-        self.problems.append(f"{key}: {path} is empty")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt  # noqa: TC003 - pydantic reads the annotations at run time
+import datetime as dt
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,7 +47,9 @@ def _no_password(url: str | Reference) -> str | Reference:
 
 def _reference_only(value: str | Reference) -> Reference:
     if isinstance(value, str):
-        raise ValueError('expected a reference, like { env = "NAME" } or { file = "path" }, not the secret')
+        raise ValueError(  # noqa: TRY004 - pydantic takes ValueError for a finding
+            'expected a reference, like { env = "NAME" } or { file = "path" }, not the secret'
+        )
     return value
 
 

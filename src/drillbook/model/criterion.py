@@ -29,6 +29,7 @@ class Stage(StrEnum):
 
     SMOKE = "smoke"
     PREFLIGHT = "preflight"
+    LOAD = "load"
 
 
 @dataclass(frozen=True, slots=True)

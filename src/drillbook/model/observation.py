@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """What survives a trip through a JSON file: probes encode their readings to this and decode them from it."""
 
 
-class CannotObserve(Exception):  # noqa: N818 - reads as the sentence it is: the probe cannot observe
+class CannotObserve(Exception):
     """The eye is broken (no login, no rights, no samples): nothing can be said about the system.
 
     Args:

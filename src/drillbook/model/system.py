@@ -46,6 +46,8 @@ class System:
     scratch_namespace: str | None = None
     """Where mutating probes may write; None when the environment allows no writes."""
     max_rps: float | None = None
+    load_max_rps: float | None = None
+    """The most load that may be sent; None when the environment allows none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,9 +69,7 @@ def judge(criterion: Criterion[V], observations: Sequence[Observation], facts: F
         observed = f"{', '.join(broken)}: {observed}"
     elif len(observations) > 1:
         observed = f"{observed} (and {len(observations) - 1} more)"
-    return Verdict(
-        criterion.id, finding.outcome, expected, observed, seen.source, seen.duration_ms, mend=seen.mend
-    )
+    return Verdict(criterion.id, finding.outcome, expected, observed, seen.source, seen.duration_ms, mend=seen.mend)
 
 
 def _find(criterion: Criterion[V], seen: Observation, facts: Facts) -> Finding:

@@ -18,7 +18,7 @@ class NotMet(AssertionError):
     """A criterion that does not hold; the report shows its six lines in the place of a traceback."""
 
 
-class Unknown(Exception):  # noqa: N818 - the third answer beside MET and NOT_MET
+class Unknown(Exception):
     """A criterion about which nothing can be said; raised in set-up, so that it is an error and no failure."""
 
 

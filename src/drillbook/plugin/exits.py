@@ -56,5 +56,9 @@ def _note_expired_waivers(gate: Gate) -> None:
     for waiver in gate.environment.waivers:
         if waiver.expires < today:
             gate.journal.write(
-                "expired-waiver", id=waiver.id, owner=waiver.owner, expires=waiver.expires, reason=waiver.reason
+                "expired-waiver",
+                id=waiver.id,
+                owner=waiver.owner,
+                expires=waiver.expires,
+                reason=waiver.reason,
             )

@@ -41,10 +41,14 @@ def add(parser: pytest.Parser) -> None:
     """Add Drillbook's options to pytest."""
     group = parser.getgroup("drillbook", "Drillbook: judge a live environment by its runbooks")
     group.addoption(
-        "--env", metavar="NAME|FILE", help="the environment: a name from environments/, or a path to a TOML file"
+        "--env",
+        metavar="NAME|FILE",
+        help="the environment: a name from environments/, or a path to a TOML file",
     )
     group.addoption(
-        "--expect-version", metavar="VERSION", help="what every instance must run; overrides the environment file"
+        "--expect-version",
+        metavar="VERSION",
+        help="what every instance must run; overrides the environment file",
     )
     group.addoption(
         "--within",
@@ -54,10 +58,17 @@ def add(parser: pytest.Parser) -> None:
         help="give a fresh deploy this long (120s, 2m) to become good: each round observes everything anew",
     )
     group.addoption(
-        "--good-rounds", type=int, default=1, metavar="N", help="with --within: ask for N good rounds in a row"
+        "--good-rounds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="with --within: ask for N good rounds in a row",
     )
     group.addoption(
-        "--deadline", type=duration, metavar="DURATION", help="bound the whole gate; what is unseen by then is UNKNOWN"
+        "--deadline",
+        type=duration,
+        metavar="DURATION",
+        help="bound the whole gate; what is unseen by then is UNKNOWN",
     )
     group.addoption(
         "--fail-on",

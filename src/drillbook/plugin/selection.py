@@ -54,12 +54,10 @@ def keep_applicable(items: list[pytest.Item], environment: Environment, config: 
 def with_bare_systems(environment: Environment) -> Environment:
     """Give lab systems that are not up the little that a preflight needs: their name and platform."""
     systems = {
-        name: environment.systems.get(name) or System(name, environment.platform)
-        for name in environment.lab_systems
+        name: environment.systems.get(name) or System(name, environment.platform) for name in environment.lab_systems
     }
     facts = {
-        name: environment.facts.get(name) or Facts(environment.platform, None, clock_skew_s=2.0)
-        for name in systems
+        name: environment.facts.get(name) or Facts(environment.platform, None, clock_skew_s=2.0) for name in systems
     }
     return replace(environment, systems=systems, facts=facts)
 

@@ -26,7 +26,9 @@ class Terminal:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[Any]
+        self,
+        item: pytest.Item,  # noqa: ARG002 - pytest passes arguments by name
+        call: pytest.CallInfo[Any],
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the verdict's lines in the place of a traceback, and redact every other one."""
         report = yield
@@ -76,9 +78,7 @@ class Terminal:
         if not run.verdicts:
             terminalreporter.write_line(_nothing(gate), red=True)
         terminalreporter.write_line("")
-        terminalreporter.write_line(
-            f"{text.counts(run)}   {_shown(gate)}   exit {run.run.exit_status}", bold=True
-        )
+        terminalreporter.write_line(f"{text.counts(run)}   {_shown(gate)}   exit {run.run.exit_status}", bold=True)
 
 
 def _colour(line: summary.Line) -> dict[str, bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -39,8 +38,13 @@ class ReadingProbe(Generic[V]):
         return decoded
 
 
-@cache
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}
+
+
 def _adapter(reading: type[Any]) -> TypeAdapter[Any]:
+    """Return the converter of a reading's type, built when the first such reading was taken."""
     from pydantic import TypeAdapter  # noqa: PLC0415 - needed only once something was read
 
-    return TypeAdapter(reading)
+    if reading not in _adapters:
+        _adapters[reading] = TypeAdapter(reading)
+    return _adapters[reading]

@@ -143,8 +143,6 @@ class External(ReadingProbe[Answer]):
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return this machine, when an outside address is named."""
-
-
         url = system.preflight.external_url
         return (Target(system, "host", Instance("outside", url)),) if url else ()
 

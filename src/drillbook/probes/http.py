@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ..model import Instance
 
 _EXCERPT = 300
 _BETWEEN_READS_S = 0.03
@@ -127,9 +126,7 @@ def base(target: Target) -> str:
     return target.instance.url or ""
 
 
-def request(
-    target: Target, method: str, url: str, *, json: Json = None, timeout_s: float = 5.0
-) -> Answer:
+def request(target: Target, method: str, url: str, *, json: Json = None, timeout_s: float = 5.0) -> Answer:
     """Send one request and return what a user would see, a JSON body parsed.
 
     Raises:
@@ -142,9 +139,7 @@ def request(
         return replace(answer, text=text[:_EXCERPT])
 
 
-def fetch(
-    target: Target, method: str, url: str, *, json: Json = None, timeout_s: float = 5.0
-) -> tuple[Answer, str]:
+def fetch(target: Target, method: str, url: str, *, json: Json = None, timeout_s: float = 5.0) -> tuple[Answer, str]:
     """Send one request; return the answer and its whole text, empty when nothing came. Raises as ``request``."""
     import httpx  # noqa: PLC0415 - a tenth of a second that only HTTP probes pay
 

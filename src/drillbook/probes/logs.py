@@ -81,9 +81,7 @@ class Logs(ReadingProbe[LogReading]):
             raise CannotObserve("the log is empty", mend="check that the service logs to this place")
         started_at = None
         if not isinstance(lists, Missing):
-            started_at = next(
-                (found.started_at for found in lists.list_instances() if found.name == target.name), None
-            )
+            started_at = next((found.started_at for found in lists.list_instances() if found.name == target.name), None)
         return sort(text, taken_at=clock.now(), started_at=started_at)
 
 

@@ -57,9 +57,7 @@ class Postgres(ReadingProbe[PostgresState]):
         address = url.reveal() if isinstance(url, Secret) else url or ""
         mend = f"check systems.{target.system.name}.postgres.url"
         try:
-            with psycopg.connect(
-                address, connect_timeout=3, application_name=OWN_NAME, autocommit=True
-            ) as connection:
+            with psycopg.connect(address, connect_timeout=3, application_name=OWN_NAME, autocommit=True) as connection:
                 connection.execute("SET statement_timeout = '3s'")
                 rows = connection.execute(_BACKENDS).fetchall()
                 limit = connection.execute("SHOW max_connections").fetchone()

@@ -61,7 +61,7 @@ class Redis(ReadingProbe[RedisState]):
                 pong = bool(client.ping())
                 own = str(client.client_id())
                 rows = client.client_list(_type="normal")
-        except (redis.AuthenticationError, redis.NoPermissionError, redis.ResponseError, ValueError) as error:
+        except (redis.AuthenticationError, redis.ResponseError, ValueError) as error:
             raise CannotObserve(str(error), mend=mend) from None
         except (redis.ConnectionError, redis.TimeoutError) as error:
             return RedisState(pong=False, failure=str(error))

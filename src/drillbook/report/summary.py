@@ -89,7 +89,11 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
             case "run":
                 data = record.data
                 facts = RunFacts(
-                    run_id, data["environment"], tuple(data["systems"]), record.at, drillbook=data["drillbook"]
+                    run_id,
+                    data["environment"],
+                    tuple(data["systems"]),
+                    record.at,
+                    drillbook=data["drillbook"],
                 )
             case "verdict":
                 lines[record.data["test"]] = _line(record.data)

@@ -13,7 +13,12 @@ _WIDTH = 200
 def block(line: Line) -> list[str]:
     """Return a verdict other than MET as at most six lines, the first of which names it."""
     first = f"{line.verdict} {line.id}   {line.source} ({line.duration_ms:.0f} ms)"
-    rows = [first, f"  expected  {line.expected}", f"  observed  {line.observed}", f"  runbook   {line.runbook}"]
+    rows = [
+        first,
+        f"  expected  {line.expected}",
+        f"  observed  {line.observed}",
+        f"  runbook   {line.runbook}",
+    ]
     if line.remedy:
         rows.append(f"  next      {line.remedy}")
     if line.excuse:
