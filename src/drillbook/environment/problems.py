@@ -38,7 +38,7 @@ def from_validation(error: ValidationError, root: type[BaseModel]) -> list[str]:
         elif item["type"] == "missing":
             lines.append(f"{where}: missing; every environment needs it")
         else:
-            lines.append(f"{where}: {_lower(item['msg'])}, found {_shown(item['input'])}")
+            lines.append(f"{where}: {_lower(item['msg'])}, found {_shown(item['input'], item['type'])}")
     return list(dict.fromkeys(lines))
 
 
@@ -51,10 +51,10 @@ def _lower(message: str) -> str:
     return message[0].lower() + message[1:]
 
 
-def _shown(value: Any) -> str:
-    """Show what was found; never its text when it could be a secret."""
+def _shown(value: Any, problem: str) -> str:
+    """Show what was found; a text that our own rules refused may be a secret and is never shown."""
     if isinstance(value, str):
-        return f"a text of {len(value)} characters" if "://" in value else f'"{value}"'
+        return f"a text of {len(value)} characters" if problem == "value_error" else f'"{value}"'
     if isinstance(value, dict):
         return f"a table with {', '.join(map(str, value)) or 'nothing in it'}"
     return repr(value)

@@ -34,6 +34,8 @@ class Gate:
         self.environment: Environment | None = None
         self.journal: Journal | None = None
         self.directory: Path | None = None
+        self.refused = False
+        """Whether the run ended before anything could be looked at; its error says why."""
         self.not_judged: dict[str, str] = {}
         self.cases: list[Case] = []
         self._seen: dict[Key, Observation] = {}
@@ -167,6 +169,7 @@ class Gate:
             try:
                 self._lab = labs.acquire(self.environment.lab_systems[0], self.say)
             except labs.LabFailed as failed:
+                self.refused = True
                 raise pytest.UsageError(f"the lab did not come up: {failed}") from None
             self.environment = self._load(self._lab.environment)
         elif self.environment.lab_systems:

@@ -60,7 +60,7 @@ class Terminal:
         if gate.worker is not None or gate.environment is None or self._config.option.collectonly:
             return
         if gate.directory is None:
-            if not terminalreporter.stats.get("error"):
+            if not gate.refused and not terminalreporter.stats.get("error"):
                 terminalreporter.write_line(_nothing(gate), red=True)
             return
         run = summary.from_journal(gate.directory)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from json import loads
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import clock
 from ..model import CannotObserve, Json, Secret, System, Target
@@ -33,8 +33,8 @@ class Answer:
     """What came back: a status with a body, or the reason why nothing did."""
 
     status: int | None
-    body: Json = None
-    """The parsed JSON; None when the body is not JSON."""
+    body: Any = None
+    """The parsed JSON (``Json``, which pydantic cannot follow into itself); None when the body is not JSON."""
     text: str = ""
     """The first characters of a body that is not JSON."""
     failure: str | None = None
@@ -44,7 +44,7 @@ class Answer:
 
     def get(self, path: str) -> Json:
         """Return the value at a dotted path of the body, None when there is none."""
-        found = self.body
+        found: Json = self.body
         for part in path.split("."):
             if not isinstance(found, dict):
                 return None

@@ -1,0 +1,52 @@
+"""The journal survives many writers and a killed one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drillbook.journal import JOURNAL, Journal, NoSuchRun, find_run, new_run, point_latest, read
+from drillbook.redaction import Redactor
+
+
+WRITER = """
+import pathlib, sys
+from drillbook.journal import Journal
+from drillbook.redaction import Redactor
+journal = Journal(pathlib.Path(sys.argv[1]), Redactor())
+for number in range(200):
+    journal.write("note", who=int(sys.argv[2]), number=number, padding="x" * 3000)
+"""
+
+
+def test_several_processes_never_tear_a_line(tmp_path: Path) -> None:
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(who)]) for who in range(4)]
+    assert [writer.wait(60) for writer in writers] == [0] * 4
+    records = list(read(tmp_path))
+    assert len(records) == 800
+    for who in range(4):
+        assert [record.data["number"] for record in records if record.data["who"] == who] == list(range(200))
+
+
+def test_a_last_line_cut_off_by_a_kill_is_left_out_and_another_is_an_error(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, Redactor())
+    journal.write("note", a=1)
+    path = tmp_path / JOURNAL
+    whole = path.read_text()
+    path.write_text(whole + '{"at": "2026')
+    assert [record.data for record in read(tmp_path)] == [{"a": 1}]
+    path.write_text('{"at": "2026\n' + whole)
+    with pytest.raises(NoSuchRun, match="line 1"):
+        list(read(tmp_path))
+
+
+def test_runs_are_found_by_id_by_path_and_as_latest(tmp_path: Path) -> None:
+    run = new_run(tmp_path, "local")
+    Journal(run, Redactor()).write("note")
+    point_latest(run)
+    assert find_run(tmp_path, run.name) == find_run(tmp_path, str(run)) == find_run(tmp_path, "latest") == run
+    with pytest.raises(NoSuchRun, match=run.name):
+        find_run(tmp_path, "nonsense")

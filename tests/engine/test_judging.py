@@ -1,0 +1,168 @@
+"""Judging: the worst target speaks for all, and nothing seen never passes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from drillbook import clock
+from drillbook.accepts import databases, http, logs, metrics
+from drillbook.model import Accepts, Criterion, Facts, Observation, Outcome, judge
+from drillbook.platforms import LogText
+from drillbook.probes import logs as log_probe
+from drillbook.probes import metrics as metrics_probe
+from drillbook.probes.http import Answer, Get, TwoAnswers
+from drillbook.probes.metrics import Exposition
+from drillbook.probes.postgres import PostgresState
+
+FACTS = Facts("process", "1.0.0", 2.0)
+NOW = "2026-11-21T10:00:00Z"
+PROBE = Get("/health")
+HEALTHY = Criterion("x.y.z", PROBE, http.field("status", equals="healthy"))
+
+
+def seen(body: Any, *, target: str = "s/a", status: int | None = 200) -> Observation:
+    return Observation(PROBE.key, target, "GET u", NOW, 1.0, PROBE.encode(Answer(status, body, read_at=NOW)))
+
+
+def blind(target: str = "s/b") -> Observation:
+    return Observation(PROBE.key, target, "GET u", NOW, 1.0, error="no login", mend="log in")
+
+
+def outcome(accepts: Accepts[Any], reading: Any) -> Outcome:
+    return accepts.check(reading, FACTS).outcome
+
+
+@pytest.mark.parametrize(
+    ("observations", "expected"),
+    [
+        ([], Outcome.UNKNOWN),
+        ([seen({"status": "healthy"})], Outcome.MET),
+        ([seen({"status": "healthy"}), blind()], Outcome.UNKNOWN),
+        ([seen({"status": "healthy"}), blind(), seen({"status": "no"})], Outcome.NOT_MET),
+        ([seen(None)], Outcome.NOT_MET),
+        ([seen([])], Outcome.NOT_MET),
+        ([Observation(PROBE.key, "s/a", "GET u", NOW, 1.0, {"nonsense": 1})], Outcome.UNKNOWN),
+    ],
+)
+def test_the_worst_target_speaks_for_all(observations: list[Observation], expected: Outcome) -> None:
+    assert judge(HEALTHY, observations, FACTS).outcome is expected
+
+
+def test_a_verdict_names_the_broken_instances() -> None:
+    verdict = judge(HEALTHY, [seen({"status": "healthy"}), seen({"status": "x"}, target="s/b")], FACTS)
+    assert verdict.observed.startswith("s/b: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-21T10:00:01.9Z", Outcome.MET),
+        ("2026-11-21T10:00:02.1Z", Outcome.NOT_MET),
+        ("2026-11-21T09:59:01Z", Outcome.MET),
+        ("2026-11-21T09:58:59Z", Outcome.NOT_MET),
+        ("2026-11-21T11:00:00+01:00", Outcome.MET),
+        ("2026-11-21T10:00:00", Outcome.NOT_MET),
+        ("2026-11-21 10:00:00Z", Outcome.NOT_MET),
+        ("now", Outcome.NOT_MET),
+        (None, Outcome.NOT_MET),
+    ],
+)
+def test_a_timestamp_may_lag_but_not_lead_by_more_than_the_clock_skew(text: str | None, expected: Outcome) -> None:
+    answer = Answer(200, {"timestamp": text}, read_at=NOW)
+    assert outcome(http.timestamp("timestamp", not_older_than_s=60), answer) is expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (1.0, 1.1, Outcome.MET),
+        (1.0, 1.0, Outcome.NOT_MET),
+        (100, 1, Outcome.NOT_MET),
+        (None, None, Outcome.NOT_MET),
+        (True, 2, Outcome.NOT_MET),
+        (float("nan"), 2, Outcome.NOT_MET),
+    ],
+)
+def test_uptime_must_grow(first: Any, second: Any, expected: Outcome) -> None:
+    two = TwoAnswers(Answer(200, {"uptime": first}), Answer(200, {"uptime": second}), 50)
+    assert outcome(http.increasing("uptime"), two) is expected
+
+
+def test_a_version_that_nobody_named_is_unknown() -> None:
+    answer = Answer(200, {"version": "1.0.0"})
+    assert http.version("version").check(answer, Facts("process", None, 2.0)).outcome is Outcome.UNKNOWN
+    assert outcome(http.version("version"), answer) is Outcome.MET
+    assert outcome(http.version("version"), Answer(200, {"version": "0.9"})) is Outcome.NOT_MET
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ("# TYPE a counter\na_total 1\n", Outcome.MET),
+        ("# TYPE a counter\na_total 0\n", Outcome.MET),
+        ("# TYPE a counter\n", Outcome.UNKNOWN),
+        ("# TYPE a counter\na_total NaN\n", Outcome.UNKNOWN),
+        ("# TYPE b counter\nb_total 1\n", Outcome.NOT_MET),
+    ],
+)
+def test_a_family_needs_samples_that_are_numbers(page: str, expected: Outcome) -> None:
+    exposition = Exposition(Answer(200), metrics_probe.parse(page))
+    assert outcome(metrics.families("a_total"), exposition) is expected
+
+
+def test_a_page_that_exposes_nothing_is_unknown() -> None:
+    assert outcome(metrics.reachable(), Exposition(Answer(200))) is Outcome.UNKNOWN
+    assert outcome(metrics.reachable(), Exposition(Answer(None, failure="connection refused"))) is Outcome.NOT_MET
+
+
+def test_our_own_sessions_are_not_the_applications() -> None:
+    accepts = databases.application_backends()
+    assert outcome(accepts, PostgresState(accepting=True, backends={"drillbook": 3}, max_connections=9)) is Outcome.NOT_MET
+    assert outcome(accepts, PostgresState(accepting=True, backends={"": 1}, max_connections=9)) is Outcome.MET
+    assert outcome(accepts, PostgresState(accepting=False, failure="refused")) is Outcome.NOT_MET
+
+
+def log(*lines: str, whole: bool = True, started_at: str | None = NOW) -> log_probe.LogReading:
+    return log_probe.sort(LogText(lines, whole), taken_at=NOW, started_at=started_at)
+
+
+def at(seconds_ago: float) -> str:
+    return (clock.parse(NOW) - dt.timedelta(seconds=seconds_ago)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("lines", "whole", "expected"),
+    [
+        ([f'{{"timestamp": "{at(10)}", "level": "INFO", "message": "error_count=0"}}'], True, Outcome.MET),
+        ([f'{{"timestamp": "{at(10)}", "level": "ERROR", "message": "x"}}'], True, Outcome.NOT_MET),
+        ([f'{{"timestamp": "{at(301)}", "level": "ERROR", "message": "x"}}'], True, Outcome.MET),
+        ([f"{at(10)} ERROR plain text"], True, Outcome.NOT_MET),
+        (["Traceback (most recent call last):"], True, Outcome.NOT_MET),
+        ([f'{{"timestamp": "{at(10)}", "level": "INFO", "message": "x"}}'], False, Outcome.UNKNOWN),
+        ([f'{{"timestamp": "{at(-60)}", "level": "INFO", "message": "x"}}'], True, Outcome.UNKNOWN),
+    ],
+)
+def test_errors_are_counted_by_level_in_a_window_that_is_covered(
+    lines: list[str], whole: bool, expected: Outcome
+) -> None:
+    assert outcome(logs.no_errors_in_window(), log(*lines, whole=whole)) is expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "started_at", "expected"),
+    [
+        (["A", "B"], at(1), Outcome.MET),
+        (["B", "A"], at(1), Outcome.NOT_MET),
+        (["A"], at(1), Outcome.NOT_MET),
+        (["A", "B"], at(-1), Outcome.NOT_MET),
+        (["A", "B"], None, Outcome.UNKNOWN),
+    ],
+)
+def test_start_up_messages_count_in_order_and_since_the_start(
+    lines: list[str], started_at: str | None, expected: Outcome
+) -> None:
+    written = [f'{{"timestamp": "{NOW}", "level": "INFO", "message": "{text} x"}}' for text in lines]
+    assert outcome(logs.started_with(("A", "B"), 1), log(*written, started_at=started_at)) is expected
