@@ -14,7 +14,7 @@ _SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key", "cookie"
 class Strict(BaseModel):
     """Unknown keys are errors: a misspelt limit must not silently be no limit."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Reference(Strict):
@@ -101,10 +101,10 @@ class SystemSettings(Strict):
     version: str | Reference | None = None
     control: Path | None = None
     data_dir: Path = Path("/var/lib/llm-config")
-    api: ApiSettings = ApiSettings()
+    api: ApiSettings = Field(default_factory=ApiSettings)
     postgres: DatabaseSettings | None = None
     redis: DatabaseSettings | None = None
-    preflight: PreflightSettings = PreflightSettings()
+    preflight: PreflightSettings = Field(default_factory=PreflightSettings)
 
 
 class LabSettings(Strict):
@@ -131,7 +131,7 @@ class DisruptionSettings(Strict):
     """Whether faults may be injected here."""
 
     allowed: bool = False
-    at_most: BlastRadius = BlastRadius()
+    at_most: BlastRadius = Field(default_factory=BlastRadius)
     marker: Path | None = None
 
 
@@ -165,8 +165,8 @@ class EnvironmentFile(Strict):
     clock_skew_s: Seconds = 2.0
     lab: LabSettings | None = None
     systems: dict[str, SystemSettings] = Field(default_factory=dict)
-    mutations: MutationSettings = MutationSettings()
-    disruption: DisruptionSettings = DisruptionSettings()
+    mutations: MutationSettings = Field(default_factory=MutationSettings)
+    disruption: DisruptionSettings = Field(default_factory=DisruptionSettings)
     load: LoadSettings | None = None
-    objectives: ObjectiveSettings = ObjectiveSettings()
+    objectives: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
     waivers: tuple[WaiverSettings, ...] = ()

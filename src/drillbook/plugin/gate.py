@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -123,6 +124,7 @@ class Gate:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Settle the exit status and leave the summary."""
+        gc.freeze()  # what lives now lives to the end: pytest's closing collections need not walk it (0.06 s)
         if self.worker is not None or self.environment is None:
             return
         if self.config.option.collectonly or not self._is_about_criteria(session):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from json import loads
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import clock
@@ -141,8 +143,7 @@ def request(target: Target, method: str, url: str, *, json: Json = None, timeout
 
 def fetch(target: Target, method: str, url: str, *, json: Json = None, timeout_s: float = 5.0) -> tuple[Answer, str]:
     """Send one request; return the answer and its whole text, empty when nothing came. Raises as ``request``."""
-    import httpx  # noqa: PLC0415 - a tenth of a second that only HTTP probes pay
-
+    httpx = _httpx()
     assert target.instance is not None
     headers = _revealed(target.instance.headers)
     client = _client(url.startswith("https://"))
@@ -193,12 +194,20 @@ def _reason(error: Exception) -> str:
 
 
 @cache
+def _httpx() -> ModuleType:
+    """Import httpx, a tenth of a second that only HTTP probes pay, without its command line (half of that again)."""
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # None makes an import fail; httpx expects it
+    import httpx  # noqa: PLC0415 - see above
+
+    return httpx
+
+
+@cache
 def _client(tls: bool) -> httpx.Client:  # noqa: FBT001 - one of two shared clients, keyed by the only difference
     """Return the shared client; the certificate store is loaded for https alone (it costs 20 ms)."""
-    import httpx  # noqa: PLC0415 - see request
-
     verify = ssl.create_default_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return httpx.Client(verify=verify, follow_redirects=False)
+    client: httpx.Client = _httpx().Client(verify=verify, follow_redirects=False)
+    return client
 
 
 _pace = threading.Lock()
