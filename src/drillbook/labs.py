@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from . import carried
+from .state import state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,21 +47,13 @@ class Lab:
                 self._keeper.wait(_STOP_LIMIT_S)
 
 
-def state_directory() -> Path:
-    """Return where this user's Drillbook remembers what it left running."""
-    if given := os.environ.get("DRILLBOOK_STATE_DIR"):
-        return Path(given)
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "drillbook"
-
-
 def acquire(system: str, progress: Callable[[str], None]) -> Lab:
     """Return the running lab of a system, or bring one up that ends with this process. Raises LabFailed."""
     running = _registered(system)
     if running is not None:
         return Lab(running)
     progress(f"bringing up the lab of {system}: PostgreSQL, Redis, the service")
-    return _bring_up(system)
+    return bring_up(system)
 
 
 def command(*arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -84,9 +77,10 @@ def _registered(system: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _bring_up(system: str) -> Lab:
+def bring_up(system: str, *options: str) -> Lab:
+    """Bring up a lab that ends with this process; options are those of ``drillbook lab run``. Raises LabFailed."""
     read_end, write_end = os.pipe()
-    arguments, environment = command("run", system, "--owner-fd", str(read_end))
+    arguments, environment = command("run", system, "--owner-fd", str(read_end), *options)
     keeper = subprocess.Popen(
         arguments,
         env=environment,

@@ -1,7 +1,7 @@
 """Which test holds which statement on which platform: what is held, what waits, what is a person's duty.
 
-Held means that a test journalled a verdict on the platform and that a planted defect was seen to flip it; the proof is
-kept in ``lab/held.toml``, which the negative controls write and check.
+Held means that a test journals a verdict on the platform and that a planted defect flips it there: ``lab/defects.toml``
+names both, and the negative controls prove every line of it on each platform that it names.
 """
 
 from __future__ import annotations
@@ -62,9 +62,10 @@ def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], has_row: bool)
 
 def _proven() -> dict[str, dict[str, list[str]]]:
     """Return ``{statement id: {platform: [planted defects that flip it]}}``."""
-    path = carried.root() / "lab" / "held.toml"
-    try:
-        found: dict[str, dict[str, list[str]]] = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
+    path = carried.root() / "lab" / "defects.toml"
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, row in tomllib.loads(path.read_text("utf-8")).items():
+        for statement in row["breaks"]:
+            for platform in row["platforms"]:
+                found.setdefault(statement, {}).setdefault(platform, []).append(name)
     return found

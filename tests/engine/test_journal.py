@@ -11,7 +11,6 @@ import pytest
 from drillbook.journal import JOURNAL, Journal, NoSuchRun, find_run, new_run, point_latest, read
 from drillbook.redaction import Redactor
 
-
 WRITER = """
 import pathlib, sys
 from drillbook.journal import Journal

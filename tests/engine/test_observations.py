@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import pytest
 
-from drillbook.journal import Journal, read
-from drillbook.model import CannotObserve, Criterion, Facts, Finding, Outcome, Secret, System, Target
 from drillbook.accepts import rule
+from drillbook.journal import Journal, read
+from drillbook.model import CannotObserve, Criterion, Facts, Finding, Outcome, Secret, System, Target, judge
 from drillbook.observations import Want, observe
 from drillbook.probes.base import ReadingProbe
 from drillbook.redaction import Redactor
@@ -113,8 +113,6 @@ def test_a_reading_survives_the_journal(tmp_path: Path) -> None:
 
 
 def test_a_crash_in_a_judge_is_unknown() -> None:
-    from drillbook.model import judge
-
     def broken(_reading: Number) -> Finding:
         raise ZeroDivisionError
 

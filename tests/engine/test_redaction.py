@@ -41,7 +41,12 @@ def test_an_unknown_password_in_an_address_is_hidden() -> None:
 
 def test_json_is_redacted_in_depth_and_keeps_its_shape() -> None:
     value: Json = {"a": ["x hunter22", {"hunter22": 1}], "b": 2, "c": None, "d": True}
-    assert Redactor([Secret("hunter22", "env:X")]).json(value) == {"a": ["x ***", {"***": 1}], "b": 2, "c": None, "d": True}
+    assert Redactor([Secret("hunter22", "env:X")]).json(value) == {
+        "a": ["x ***", {"***": 1}],
+        "b": 2,
+        "c": None,
+        "d": True,
+    }
 
 
 def test_a_secret_shows_its_reference_and_not_its_value() -> None:

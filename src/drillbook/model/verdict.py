@@ -61,9 +61,9 @@ def judge(criterion: Criterion[V], observations: Sequence[Observation], facts: F
             0.0,
             mend="name the component in the environment file",
         )
-    findings = [(_find(criterion, seen, facts), seen) for seen in observations]
+    findings = [(_find(criterion, seen, facts), seen) for seen in sorted(observations, key=lambda one: one.target)]
     finding, seen = min(findings, key=lambda pair: _RANK[pair[0].outcome])
-    broken = [other.target for found, other in findings if found.outcome is finding.outcome]
+    broken = [other.target.rpartition("/")[2] for found, other in findings if found.outcome is finding.outcome]
     observed = finding.observed
     if len(observations) > 1 and finding.outcome is not Outcome.MET:
         observed = f"{', '.join(broken)}: {observed}"

@@ -1,6 +1,33 @@
 """Platforms: where components run. Capabilities are asked for, and a missing one says why."""
 
-from .capabilities import InstanceState, Lists, LogText, Missing, Platform, ReadsLogs
+from .capabilities import (
+    InstanceState,
+    Kills,
+    Lists,
+    LogText,
+    Missing,
+    Pauses,
+    Platform,
+    PlatformRefused,
+    ReadsLogs,
+    Starts,
+    Stopped,
+    Stops,
+)
 from .choose import platform_of
 
-__all__ = ["InstanceState", "Lists", "LogText", "Missing", "Platform", "ReadsLogs", "platform_of"]
+__all__ = [
+    "InstanceState",
+    "Kills",
+    "Lists",
+    "LogText",
+    "Missing",
+    "Pauses",
+    "Platform",
+    "PlatformRefused",
+    "ReadsLogs",
+    "Starts",
+    "Stopped",
+    "Stops",
+    "platform_of",
+]

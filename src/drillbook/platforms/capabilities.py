@@ -11,6 +11,20 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 
 
+class PlatformRefused(Exception):
+    """An action failed. Whether it was done in part is for the list of instances to say.
+
+    Args:
+        reason: what was asked and what came back.
+        mend: what the reader can do about it.
+    """
+
+    def __init__(self, reason: str, *, mend: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.mend = mend
+
+
 @dataclass(frozen=True, slots=True)
 class Missing:
     """The answer of a platform that cannot do what was asked, with the reason."""
@@ -39,6 +53,17 @@ class InstanceState:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """How a stop went."""
+
+    exit_code: int
+    """Negative for the number of the signal that ended it."""
+    killed: bool
+    """Whether the grace was over first."""
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LogText:
     """The end of a log."""
 
@@ -60,6 +85,47 @@ class ReadsLogs(Protocol):
 
     def read_log(self, instance: Instance, *, limit_bytes: int) -> LogText:
         """Return the last lines within the limit. Raises CannotObserve when there is no log."""
+        ...
+
+
+class Starts(Protocol):
+    """Starts an instance that has exited."""
+
+    def start(self, name: str) -> None:
+        """Start it and return at once: the list says when it is ready. Raises PlatformRefused."""
+        ...
+
+
+class Stops(Protocol):
+    """Stops an instance in good order."""
+
+    def stop(self, name: str, *, grace_s: float) -> Stopped:
+        """Ask it to stop, kill it when the grace is over, return when it is gone. Raises PlatformRefused."""
+        ...
+
+
+class Kills(Protocol):
+    """Kills an instance (SIGKILL)."""
+
+    def kill(self, name: str) -> None:
+        """Kill it and return when it is proven dead.
+
+        Raises:
+            PlatformRefused: it was not killed, or does not die.
+            CannotObserve: it was killed, and nobody can say whether it died.
+        """
+        ...
+
+
+class Pauses(Protocol):
+    """Freezes an instance and lets it go on."""
+
+    def pause(self, name: str) -> None:
+        """Freeze it with all its children. Raises PlatformRefused."""
+        ...
+
+    def resume(self, name: str) -> None:
+        """Let it go on. Raises PlatformRefused."""
         ...
 
 

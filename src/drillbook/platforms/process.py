@@ -7,13 +7,128 @@ import socket
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..model import CannotObserve
-from .capabilities import InstanceState, Lists, LogText, Missing, ReadsLogs
+from ..polling import TimedOut, wait_until
+from .capabilities import (
+    InstanceState,
+    Kills,
+    Lists,
+    LogText,
+    Missing,
+    Pauses,
+    PlatformRefused,
+    ReadsLogs,
+    Starts,
+    Stopped,
+    Stops,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..model import Instance, System
 
 C = TypeVar("C")
 _ANSWER_LIMIT = 1 << 20
+_LIST_S = 3.0
+_ACT_S = 10.0
+_DEATH_S = 5.0
+_MEND = "start the lab (drillbook lab up) or name its control socket in the environment file"
+
+
+class KeeperGone(CannotObserve):
+    """Nobody listens at the control socket: the keeper has ended, and its processes with it."""
+
+
+class _NoAnswer(Exception):
+    """The keeper was reached and did not answer properly."""
+
+
+class _Refused(Exception):
+    """The keeper answered with an error."""
+
+
+class Keeper:
+    """The keeper's processes: lists, starts, stops, kills and pauses them.
+
+    Args:
+        control: its socket.
+    """
+
+    def __init__(self, control: Path) -> None:
+        self.control = control
+
+    def list_instances(self) -> tuple[InstanceState, ...]:
+        """Ask for all processes. Raises KeeperGone, CannotObserve."""
+        try:
+            rows = self._ask({"do": "list"}, _LIST_S)["processes"]
+            return tuple(_state(row) for row in rows)
+        except _Refused as error:
+            raise CannotObserve(f"the keeper refused: {error}", mend=_MEND) from None
+        except (_NoAnswer, KeyError, TypeError) as error:
+            raise CannotObserve(f"control socket {self.control}: {error}", mend=_MEND) from None
+
+    def start(self, name: str) -> None:
+        """Start it and return at once: the list says when it is ready. Raises PlatformRefused."""
+        self._act({"do": "start", "name": name}, _ACT_S)
+
+    def stop(self, name: str, *, grace_s: float) -> Stopped:
+        """Ask it to stop, kill it when the grace is over, return when it is gone. Raises PlatformRefused."""
+        answer = self._act({"do": "stop", "name": name, "grace_s": grace_s}, grace_s + _ACT_S)
+        try:
+            return Stopped(int(answer["exit_code"]), bool(answer["killed"]), float(answer["took_s"]))
+        except (KeyError, TypeError, ValueError):
+            raise PlatformRefused(f"stop {name}: unreadable answer {answer!r}", mend=_MEND) from None
+
+    def kill(self, name: str) -> None:
+        """Kill it and return when it is proven dead. Raises PlatformRefused, CannotObserve."""
+        before = self._pid(name)
+        self._act({"do": "signal", "name": name, "signal": "KILL"}, _ACT_S)
+        try:
+            wait_until(lambda: self._pid(name) != before, what=f"the death of {name}", timeout_s=_DEATH_S)
+        except TimedOut as error:
+            raise PlatformRefused(f"kill {name}: {error}", mend="look at the process") from None
+
+    def pause(self, name: str) -> None:
+        """Freeze it with all its children. Raises PlatformRefused."""
+        self._act({"do": "signal", "name": name, "signal": "STOP"}, _ACT_S)
+
+    def resume(self, name: str) -> None:
+        """Let it go on. Raises PlatformRefused."""
+        self._act({"do": "signal", "name": name, "signal": "CONT"}, _ACT_S)
+
+    def _pid(self, name: str) -> int | None:
+        found = next((state for state in self.list_instances() if state.name == name), None)
+        if found is None or found.pid is None:
+            return None
+        return found.pid
+
+    def _act(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        what = " ".join(str(request[key]) for key in ("do", "name", "signal") if key in request)
+        try:
+            return self._ask(request, timeout_s)
+        except _Refused as error:
+            raise PlatformRefused(f"{what}: {error}", mend="drillbook lab status shows what runs") from None
+        except (_NoAnswer, CannotObserve) as error:
+            raise PlatformRefused(f"{what}: {error}", mend=_MEND) from None
+
+    def _ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Send one request and return the answer. Raises KeeperGone, _NoAnswer, _Refused."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(timeout_s)
+                connection.connect(str(self.control))
+                connection.sendall(json.dumps(request).encode() + b"\n")
+                with connection.makefile("rb") as stream:
+                    answer = json.loads(stream.readline(_ANSWER_LIMIT))
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise KeeperGone(f"control socket {self.control}: {error.strerror}", mend=_MEND) from None
+        except (OSError, ValueError) as error:
+            raise _NoAnswer(str(error) or type(error).__name__) from None
+        if not isinstance(answer, dict):
+            raise _NoAnswer(f"expected an object, got {answer!r}")
+        if not answer.get("ok"):
+            raise _Refused(str(answer.get("error")))
+        return answer
 
 
 class ProcessPlatform:
@@ -21,27 +136,23 @@ class ProcessPlatform:
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self._keeper = None if system.control is None else Keeper(system.control)
 
     def can(self, capability: type[C]) -> C | Missing:
         """Return the capability, or Missing with the reason."""
         if capability in (Lists, ReadsLogs):
             return cast("C", self)
+        if capability in (Starts, Stops, Kills, Pauses):
+            if self._keeper is None:
+                return Missing(f"{self._system.name}: the environment names no control socket; {_MEND}")
+            return cast("C", self._keeper)
         return Missing(f"processes on this machine have no {capability.__name__}")
 
     def list_instances(self) -> tuple[InstanceState, ...]:
         """Ask the keeper for all processes. Raises CannotObserve."""
-        rows = self._ask({"do": "list"})["processes"]
-        return tuple(
-            InstanceState(
-                name=row["name"],
-                component=row["component"],
-                state=row["state"],
-                exit_code=row["exit_code"],
-                started_at=row["started_at"],
-                pid=row["pid"],
-            )
-            for row in rows
-        )
+        if self._keeper is None:
+            raise CannotObserve("the environment names no control socket", mend=_MEND)
+        return self._keeper.list_instances()
 
     def read_log(self, instance: Instance, *, limit_bytes: int) -> LogText:
         """Read the end of the instance's log file. Raises CannotObserve when there is none."""
@@ -59,22 +170,13 @@ class ProcessPlatform:
         lines = text.splitlines()
         return LogText(tuple(lines if begin == 0 else lines[1:]), whole=begin == 0)
 
-    def _ask(self, request: dict[str, Any], *, timeout_s: float = 3.0) -> dict[str, Any]:
-        """Send one request to the keeper and return its answer. Raises CannotObserve."""
-        control = self._system.control
-        mend = "start the lab (drillbook lab up) or name its control socket in the environment file"
-        if control is None:
-            raise CannotObserve("the environment names no control socket", mend=mend)
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(timeout_s)
-                connection.connect(str(control))
-                connection.sendall(json.dumps(request).encode() + b"\n")
-                with connection.makefile("rb") as stream:
-                    answer = json.loads(stream.readline(_ANSWER_LIMIT))
-        except (OSError, ValueError) as error:
-            raise CannotObserve(f"control socket {control}: {error}", mend=mend) from None
-        if not isinstance(answer, dict) or not answer.get("ok"):
-            reason = answer.get("error") if isinstance(answer, dict) else answer
-            raise CannotObserve(f"the keeper refused: {reason}", mend=mend)
-        return answer
+
+def _state(row: dict[str, Any]) -> InstanceState:
+    return InstanceState(
+        name=row["name"],
+        component=row["component"],
+        state=row["state"],
+        exit_code=row["exit_code"],
+        started_at=row["started_at"],
+        pid=row["pid"],
+    )

@@ -38,7 +38,7 @@ def cases(system: str, criteria: Sequence[Criterion[Any]]) -> Callable[..., Any]
                 Case(system, row),
                 id=row.id,
                 marks=[
-                    getattr(pytest.mark, row.stage),
+                    getattr(pytest.mark, row.stage.value),
                     pytest.mark.criterion,
                     *([pytest.mark.mutating] if row.mutating else []),
                 ],

@@ -59,11 +59,11 @@ def attach(
     """Give the verdict to JUnit (as properties) and, when asked for, to Allure."""
     item.user_properties += [
         ("criterion", verdict.id),
-        ("verdict", str(verdict.outcome)),
+        ("verdict", verdict.outcome.value),
         ("expected", verdict.expected),
         ("observed", verdict.observed),
         ("source", verdict.source),
-        ("severity", str(case.criterion.severity)),
+        ("severity", case.criterion.severity.value),
     ]
     if excuse:
         item.user_properties.append(("excuse", excuse))
@@ -75,7 +75,6 @@ def _to_allure(case: Case, verdict: Verdict, readings: list[Observation]) -> Non
     import allure  # noqa: PLC0415 - only with --alluredir
 
     dynamic: Any = allure.dynamic  # the package is typed in part
-    dynamic.title(verdict.id)
     dynamic.label("testId", verdict.id)
     dynamic.suite(heading(verdict.id))
     dynamic.severity("critical" if case.criterion.severity == "critical" else "minor")

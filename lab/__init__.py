@@ -1,0 +1,1 @@
+"""The practice range: reference systems and the ways to run them."""

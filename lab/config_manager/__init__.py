@@ -1,0 +1,1 @@
+"""The reference system "LLM Config Manager"."""

@@ -1,0 +1,49 @@
+"""Free ports that stay free while their owner is down."""
+
+from __future__ import annotations
+
+import errno
+import random
+import socket
+from pathlib import Path
+
+HOST = "127.0.0.1"
+LOWEST = 20000
+_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_TRIES = 200
+
+
+def free_port() -> int:
+    """Return a port that nobody is bound to.
+
+    It lies below the range that the kernel gives to outgoing connections. A port out of that range can be
+    taken by any client while its owner is down, so that the owner cannot come back; and a client that keeps
+    trying such a port in vain will one day be connected to itself, and the dead server looks alive.
+    """
+    chooser = random.SystemRandom()
+    ceiling = _lowest_outgoing()
+    for _ in range(_TRIES if ceiling > LOWEST + 1000 else 0):
+        port = chooser.randrange(LOWEST, ceiling)
+        if _is_free(port):
+            return port
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _lowest_outgoing() -> int:
+    try:
+        return int(_RANGE.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise
+        return True

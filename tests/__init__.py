@@ -1,0 +1,1 @@
+"""Drillbook's own tests."""

@@ -1,0 +1,90 @@
+"""Negative controls: each planted defect flips exactly the statements that it names, and no others."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drillbook import labs
+
+from ..running import ROOT, Run, gate, tell
+
+CONTROLS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
+SMOKE = [name for name, row in CONTROLS.items() if row.get("stage", "smoke") == "smoke"]
+PREFLIGHT = [name for name, row in CONTROLS.items() if row.get("stage") == "preflight"]
+
+
+@contextlib.contextmanager
+def lab(row: dict[str, Any]) -> Iterator[Path]:
+    """Bring up a lab with the defect planted; give its environment file."""
+    planted = labs.bring_up("config-manager", *[word for one in row.get("plant", []) for word in ("--defect", one)])
+    try:
+        for name in row.get("stop", []):
+            tell(planted.environment, do="stop", name=name, grace_s=5)
+        if name := row.get("remove_log"):
+            facts = tomllib.loads(planted.environment.read_text("utf-8"))
+            instances = facts["systems"]["config-manager"]["api"]["instances"]
+            Path(next(one["log"] for one in instances if one["name"] == name)).unlink()
+        yield planted.environment
+    finally:
+        planted.close()
+
+
+@pytest.mark.parametrize("name", SMOKE)
+def test_a_planted_defect_flips_exactly_what_it_names(name: str, tmp_path: Path) -> None:
+    with lab(CONTROLS[name]) as environment:
+        run = gate(environment, reports=tmp_path)
+    expect_broken(run, CONTROLS[name]["breaks"])
+
+
+def test_a_healthy_system_is_met_in_every_criterion(tmp_path: Path) -> None:
+    with lab({}) as environment:
+        run = gate(environment, reports=tmp_path)
+    assert run.exit_status == 0, run.output
+    assert len(run.verdicts()) == 36
+    assert run.broken() == set()
+
+
+@pytest.mark.parametrize("name", PREFLIGHT)
+def test_a_preflight_defect_flips_exactly_what_it_names(name: str, tmp_path: Path) -> None:
+    row = CONTROLS[name]
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
+        free = other.getsockname()[1]
+        other.close()
+        ports = [server.getsockname()[1] if row.get("occupy") else free]
+        facts: dict[str, Any] = {"preflight": {"ports": ports, "resolve": ["localhost"]}}
+        overlay = row.get("environment", {})
+        facts = {**facts, **overlay, "preflight": {**facts["preflight"], **overlay.get("preflight", {})}}
+        environment = tmp_path / "planted.toml"
+        environment.write_text(_toml(facts))
+        # The load of the machine that runs the tests is not ours to plant.
+        run = gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=tmp_path / "reports")
+    expect_broken(run, row["breaks"])
+
+
+def expect_broken(run: Run, ids: list[str]) -> None:
+    """Compare what flipped with what must; the exit status says the same."""
+    assert run.broken() == set(ids), run.output
+    outcomes = {run.verdicts()[name] for name in ids}
+    warning_only = outcomes == {"UNKNOWN"}
+    assert run.exit_status == (10 if warning_only else 1), run.output
+
+
+def _toml(facts: dict[str, Any]) -> str:
+    """Write the little TOML that a preflight environment needs."""
+    preflight = facts.pop("preflight")
+    lines = ['name = "planted"', 'platform = "process"', "[systems.config-manager]"]
+    lines += [f"{key} = {_value(value)}" for key, value in facts.items()]
+    lines.append("[systems.config-manager.preflight]")
+    lines += [f"{key} = {_value(value)}" for key, value in preflight.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    return repr(value).replace("'", '"')
