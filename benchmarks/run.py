@@ -49,9 +49,8 @@ def paired(
 def report(name: str, a: list[float], b: list[float], target: str) -> None:
     """Print medians and the median of the ratios pair by pair."""
     ratio = statistics.median(x / y for x, y in zip(a, b, strict=True))
-    print(
-        f"{name}: {statistics.median(a):.2f} s against {statistics.median(b):.2f} s, ratio {ratio:.2f}  (target {target})"
-    )
+    medians = f"{statistics.median(a):.2f} s against {statistics.median(b):.2f} s"
+    print(f"{name}: {medians}, ratio {ratio:.2f}  (target {target})")
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ def write(
         "",
         "[disruption]",
         "allowed = true",
-        "at_most = { instances = 1, share = 1.0 }",
+        "at_most = { instances = 4, share = 1.0 }",
         f"marker = {_quoted(layout.marker)}",
     ]
     write_private(layout.environment, "\n".join(lines) + "\n")

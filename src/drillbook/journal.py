@@ -68,9 +68,30 @@ class Journal:
         """Append what was seen, and in which round."""
         self.write("observation", round=number, seen=asdict(seen))
 
-    def verdict(self, verdict: Verdict, *, system: str, test: str, severity: str, excuse: str | None) -> None:
-        """Append what was judged, by which test, and why it does not stop the gate where it does not."""
-        self.write("verdict", **asdict(verdict), system=system, test=test, severity=severity, excuse=excuse)
+    def verdict(
+        self,
+        verdict: Verdict,
+        *,
+        system: str,
+        test: str,
+        severity: str,
+        remedy: str | None,
+        excuse: str | None,
+        round: int,  # noqa: A002 - the record's own word
+        readings: list[tuple[str, str]],
+    ) -> None:
+        """Append what was judged, by which test, from which readings, and why it is excused, where it is."""
+        self.write(
+            "verdict",
+            **asdict(verdict),
+            system=system,
+            test=test,
+            severity=severity,
+            remedy=remedy,
+            excuse=excuse,
+            round=round,
+            readings=readings,
+        )
 
     def sync(self) -> None:
         """Put all that was written onto the disk."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import journal, rows
 from .model import Facts, Observation, judge
@@ -10,7 +10,7 @@ from .model import Facts, Observation, judge
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .model import Verdict
+    from .model import Criterion, Verdict
 
 
 class CannotRejudge(Exception):
@@ -25,31 +25,36 @@ def rejudge(directory: Path) -> list[Verdict]:
         CannotRejudge: it holds no judged round, or a criterion that this version no longer has.
     """
     facts: dict[str, Facts] = {}
-    rounds: dict[int, list[Observation]] = {}
-    last = None
-    judged: dict[tuple[str, str], None] = {}
+    seen: dict[tuple[int, str, str], Observation] = {}
+    judged: dict[tuple[str, str], dict[str, Any]] = {}
     for record in journal.read(directory):
         if record.kind == "run":
             facts = {name: Facts(**row) for name, row in record.data["facts"].items()}
         elif record.kind == "observation":
-            rounds.setdefault(record.data["round"], []).append(Observation(**record.data["seen"]))
-        elif record.kind == "round":
-            last = record.data["number"]
+            one = Observation(**record.data["seen"])
+            seen[record.data["round"], one.probe, one.target] = one
         elif record.kind == "verdict":
-            judged[record.data["system"], record.data["id"]] = None
-    if last is None or not judged:
+            judged[record.data["test"], record.data["id"]] = record.data
+    if not judged:
         raise CannotRejudge(f"{directory.name}: nothing was judged in this run")
-    known = {(case.system, case.criterion.id): case.criterion for case in rows.cases()}
-    gone = [name for system, name in judged if (system, name) not in known]
-    if gone:
-        raise CannotRejudge(f"{directory.name}: this version of Drillbook has no criterion {', '.join(gone)}")
-    verdicts = []
-    for system, name in judged:
-        criterion = known[system, name]
-        seen = [
-            one
-            for one in rounds.get(last, [])
-            if one.probe == criterion.probe.key and one.target.startswith(f"{system}/")
-        ]
-        verdicts.append(judge(criterion, seen, facts[system]))
-    return verdicts
+    known = {(case.system, case.criterion.id, case.criterion.probe.key): case.criterion for case in rows.cases()}
+    by_id = {(system, name): criterion for (system, name, _), criterion in known.items()}
+    return [_again(directory, row, known, by_id, seen, facts) for row in judged.values()]
+
+
+def _again(
+    directory: Path,
+    row: dict[str, Any],
+    known: dict[tuple[str, str, str], Criterion[Any]],
+    by_id: dict[tuple[str, str], Criterion[Any]],
+    seen: dict[tuple[int, str, str], Observation],
+    facts: dict[str, Facts],
+) -> Verdict:
+    """Judge one saved verdict's readings again; a statement may have rows with different probes."""
+    readings = [(str(probe), str(target)) for probe, target in row["readings"]]
+    by_probe = known.get((row["system"], row["id"], readings[0][0])) if readings else None
+    criterion = by_probe or by_id.get((row["system"], row["id"]))
+    if criterion is None:
+        raise CannotRejudge(f"{directory.name}: this version of Drillbook has no criterion {row['id']}")
+    found = [seen[row["round"], probe, target] for probe, target in readings]
+    return judge(criterion, found, facts[row["system"]])

@@ -36,6 +36,14 @@ class Patience:
     pause_s: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round saw."""
+
+    number: int
+    seen: Mapping[Key, Observation]
+
+
 def wants(cases: Sequence[Case], environment: Environment) -> list[Want]:
     """Return every reading that the cases need; several criteria share one."""
     return [
@@ -59,7 +67,7 @@ def until_good(
     *,
     excused: Callable[[Case, Verdict], bool],
     progress: Callable[[str], None],
-) -> dict[Key, Observation]:
+) -> Round:
     """Observe everything, judge, and repeat until enough consistent rounds in a row are good or time is up.
 
     Every round observes anew, and only the last one counts.
@@ -73,7 +81,7 @@ def until_good(
         progress: called with one line after each round that was not good enough.
 
     Returns:
-        The observations of the last round.
+        The last round.
     """
     began = time.monotonic()
     needed = wants(cases, environment)
@@ -97,7 +105,7 @@ def until_good(
         elapsed_s = time.monotonic() - began
         out_of_time = elapsed_s + patience.pause_s > _limit_s(patience)
         if good_in_a_row >= patience.good_rounds or out_of_time:
-            return seen
+            return Round(number, seen)
         progress(_progress_line(number, elapsed_s, patience, open_ones, good_in_a_row, len(cases)))
         time.sleep(patience.pause_s)
 

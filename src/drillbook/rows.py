@@ -1,4 +1,4 @@
-"""Finds the rows of ``checks/`` without pytest: for judging a saved run again and for the trace."""
+"""Finds the rows of ``checks/``, ``chaos/`` and ``load/`` without pytest, for judging again and for the trace."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 
     from .model import Criterion
 
-_PACKAGE = "_drillbook_checks"
+_PREFIX = "_drillbook_"
 
 
 @cache
 def cases() -> tuple[Case, ...]:
-    """Return every row of every system that has checks."""
-    folder = carried.root() / "checks"
-    _package(_PACKAGE, folder)
+    """Return every row of every system: those of checks, of scenarios and of load profiles."""
     found: list[Case] = []
-    for path in sorted(folder.glob("*/criteria.py")):
-        package = path.parent.name
-        _package(f"{_PACKAGE}.{package}", path.parent)
-        module = importlib.import_module(f"{_PACKAGE}.{package}.criteria")
-        found += [Case(package.replace("_", "-"), row) for row in _rows(module)]
+    for kind in ("checks", "chaos", "load"):
+        folder = carried.root() / kind
+        _package(f"{_PREFIX}{kind}", folder)
+        for path in sorted(folder.glob("*/criteria.py")):
+            name = f"{_PREFIX}{kind}.{path.parent.name}"
+            _package(name, path.parent)
+            module = importlib.import_module(f"{name}.criteria")
+            found += [Case(path.parent.name.replace("_", "-"), row) for row in _rows(module)]
     return tuple(found)
 
 

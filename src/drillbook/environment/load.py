@@ -85,7 +85,7 @@ def load(
 
     Args:
         path: the TOML file.
-        lab_environment: the file of a running lab, whose systems fill in what this file leaves out.
+        lab_environment: the file of a running lab, whose systems and marker fill in what this file leaves out.
         expect_version: overrides the version of every system (``--expect-version``).
 
     Raises:
@@ -93,7 +93,9 @@ def load(
     """
     raw = _read(path)
     if lab_environment is not None:
-        raw = {**raw, "systems": _merged(_read(lab_environment).get("systems", {}), raw.get("systems", {}))}
+        below = _read(lab_environment)
+        for table in ("systems", "disruption"):
+            raw = {**raw, table: _merged(below.get(table, {}), raw.get(table, {}))}
     try:
         file = EnvironmentFile.model_validate(raw)
     except ValidationError as error:
@@ -107,6 +109,8 @@ def load(
             platform=file.platform,
             expected_version=expect_version or resolver.plain(settings.version, f"systems.{name}.version"),
             clock_skew_s=file.clock_skew_s,
+            rto_objective_s=file.objectives.rto_s,
+            rpo_objective_s=file.objectives.rpo_s,
         )
         for name, settings in file.systems.items()
     }

@@ -30,6 +30,7 @@ class Stage(StrEnum):
     SMOKE = "smoke"
     PREFLIGHT = "preflight"
     LOAD = "load"
+    CHAOS = "chaos"
 
 
 @dataclass(frozen=True, slots=True)

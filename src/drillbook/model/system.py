@@ -66,3 +66,5 @@ class Facts:
     platform: str
     expected_version: str | None
     clock_skew_s: float
+    rto_objective_s: float | None = None
+    rpo_objective_s: float | None = None

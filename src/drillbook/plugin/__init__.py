@@ -11,9 +11,10 @@ import pytest
 from . import options
 from .cases import cases, must_hold, verdict
 from .gate import GATE, Gate
+from .scenarios import SCENARIOS, Scenarios, scenario, scenario_test
 from .terminal import Terminal
 
-__all__ = ["cases", "must_hold", "verdict"]
+__all__ = ["cases", "must_hold", "scenario", "scenario_test", "verdict"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,10 +28,16 @@ def pytest_configure(config: pytest.Config) -> None:
         ("smoke", "judged after a deploy: read-only, seconds"),
         ("preflight", "judged before a deploy, on the machine that will run it"),
         ("mutating", "writes into the namespace that [mutations] sets aside, and removes it again"),
+        ("load", "sends load and judges the objectives under it"),
+        ("scenario", "injects a fault under traffic; asks for --disrupt NAME"),
+        ("drill", "a scenario with a stopwatch and objectives: RTO, RPO"),
         ("criterion", "holds a statement of a runbook"),
     ):
         config.addinivalue_line("markers", f"{mark}: {meaning}")
     gate = Gate(config, options.read(config))
     config.stash[GATE] = gate
     config.pluginmanager.register(gate, "drillbook-gate")
+    scenarios = Scenarios(config, gate)
+    config.stash[SCENARIOS] = scenarios
+    config.pluginmanager.register(scenarios, "drillbook-scenarios")
     config.pluginmanager.register(Terminal(config, gate), "drillbook-terminal")

@@ -9,17 +9,10 @@ import pytest
 from ..model import Criterion, Outcome, Verdict
 from ..rounds import Case
 from .gate import GATE
+from .verdicts import NotMet, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-
-class NotMet(AssertionError):
-    """A criterion that does not hold; the report shows its six lines in the place of a traceback."""
-
-
-class Unknown(Exception):
-    """A criterion about which nothing can be said; raised in set-up, so that it is an error and no failure."""
 
 
 def cases(system: str, criteria: Sequence[Criterion[Any]]) -> Callable[..., Any]:

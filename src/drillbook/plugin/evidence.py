@@ -9,19 +9,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..model import Severity
 from ..report.summary import heading
-from ..rounds import wants
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pytest
 
     from ..environment import Environment
     from ..journal import Journal
-    from ..model import Observation, Verdict
-    from ..observations import Key
-    from ..rounds import Case
+    from ..model import Criterion, Observation, Verdict
 
 _COMMIT_VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "GIT_COMMIT")
 _JOB_VARIABLES = ("CI_JOB_URL", "BUILDKITE_BUILD_URL", "BUILD_URL", "GITHUB_RUN_ID")
@@ -43,18 +39,12 @@ def open_run(journal: Journal, environment: Environment) -> None:
     )
 
 
-def fields(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict as journal fields."""
-    return asdict(verdict)
-
-
 def attach(
     item: pytest.Item,
-    case: Case,
+    criterion: Criterion[Any],
     verdict: Verdict,
     excuse: str | None,
-    seen: Mapping[Key, Observation],
-    environment: Environment,
+    readings: list[Observation],
 ) -> None:
     """Give the verdict to JUnit (as properties) and, when asked for, to Allure."""
     item.user_properties += [
@@ -63,21 +53,21 @@ def attach(
         ("expected", verdict.expected),
         ("observed", verdict.observed),
         ("source", verdict.source),
-        ("severity", case.criterion.severity.value),
+        ("severity", criterion.severity.value),
     ]
     if excuse:
         item.user_properties.append(("excuse", excuse))
     if item.config.getoption("allure_report_dir", None):
-        _to_allure(case, verdict, [seen[want.key] for want in wants([case], environment)])
+        _to_allure(criterion, verdict, readings)
 
 
-def _to_allure(case: Case, verdict: Verdict, readings: list[Observation]) -> None:
+def _to_allure(criterion: Criterion[Any], verdict: Verdict, readings: list[Observation]) -> None:
     import allure  # noqa: PLC0415 - only with --alluredir
 
     dynamic: Any = allure.dynamic  # the package is typed in part
     dynamic.label("testId", verdict.id)
     dynamic.suite(heading(verdict.id))
-    dynamic.severity("critical" if case.criterion.severity == "critical" else "minor")
+    dynamic.severity("critical" if criterion.severity is Severity.CRITICAL else "minor")
     allure.attach(json.dumps([asdict(one) for one in readings], indent=2), "observations", allure.attachment_type.JSON)
 
 

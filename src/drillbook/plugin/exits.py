@@ -1,6 +1,7 @@
 """The exit status of a run: green only when something was judged and nothing speaks against it.
 
-Beyond pytest's own (0 to 6): 10 when something is UNKNOWN and nothing is NOT_MET, 11 when nothing was judged.
+Beyond pytest's own (0 to 6): 10 when something is UNKNOWN and nothing is NOT_MET, 11 when nothing was judged or a
+selected scenario was refused.
 """
 
 from __future__ import annotations
@@ -41,9 +42,12 @@ def settle(gate: Gate, session: pytest.Session, exitstatus: int) -> int:
 
 def _from(run: summary.Summary, session: pytest.Session) -> int:
     not_met, unknown = run.count("NOT_MET"), run.count("UNKNOWN")
-    other_failures = session.testsfailed - not_met - unknown
+    told = {line.test for line in run.verdicts if line.verdict != "MET" and line.excuse is None}
+    other_failures = session.testsfailed - len(told | {test for test, _ in run.refused})
     if not_met or run.expired_waivers or other_failures > 0:
         return int(pytest.ExitCode.TESTS_FAILED)
+    if run.refused:
+        return NOTHING_JUDGED
     if unknown:
         return UNKNOWN
     return int(pytest.ExitCode.OK) if run.count("MET") else NOTHING_JUDGED

@@ -1,9 +1,10 @@
-"""The gate: selects, brings up what is needed, observes once before the first test, ends with an honest exit status."""
+"""The gate: selects, brings up what is needed, observes once before the first test, ends with an honest status."""
 
 from __future__ import annotations
 
 import datetime as dt
 import gc
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,18 +12,29 @@ import pytest
 from .. import labs
 from ..environment import BadEnvironment, Environment, known, load, locate
 from ..journal import Journal, new_run
-from ..model import Outcome, Severity, Verdict
-from ..rounds import Case, until_good, verdict_of
+from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
+from ..rounds import Case, Round, until_good, verdict_of, wants
 from . import evidence, exits, selection, workers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from ..model import Observation
-    from ..observations import Key
     from .options import Options
 
 GATE = pytest.StashKey["Gate"]()
+
+
+class _Progress(logging.Handler):
+    """Hands log records to the terminal."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record."""
+        self._say(record.getMessage())
 
 
 class Gate:
@@ -39,30 +51,38 @@ class Gate:
         """Whether the run ended before anything could be looked at; its error says why."""
         self.not_judged: dict[str, str] = {}
         self.cases: list[Case] = []
-        self._seen: dict[Key, Observation] = {}
+        self._round = Round(0, {})
         self._lab: labs.Lab | None = None
         if options.environment is not None:
             self.environment = self._load(None)
+        logger = logging.getLogger("drillbook.load")
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.handlers = [_Progress(self.say)]
+        if options.disrupt is not None and config.getoption("dist", "no") != "no":
+            raise pytest.UsageError(
+                "--disrupt and -n do not go together: a restarted worker would inject the next fault beside the first"
+            )
 
     # -- selection
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Drop what does not apply to this environment; note what applies and cannot be judged."""
-        if not any(selection.case_of(item) for item in items):
+        if not any(selection.system_of(item) for item in items):
             return
         if self.environment is None:
             raise pytest.UsageError(
                 f"no environment: say --env NAME or --env FILE (known: {', '.join(known()) or 'none'})"
             )
-        self.not_judged = selection.keep_applicable(items, self.environment, self.config)
+        self.not_judged = selection.keep_applicable(items, self.environment, self.config, self.options.disrupt)
 
     # -- running
 
     def pytest_sessionstart(self) -> None:
         """With xdist, prepare before the workers start: they are told where the run is."""
         if workers.is_controller(self.config) and not self.config.option.collectonly and self.environment:
-            self._prepare()
+            self.prepare()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -75,38 +95,74 @@ class Gate:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Observe everything that the selected tests need, concurrently, before the first of them runs."""
+        """Observe everything that the selected checks need, concurrently, before the first of them runs."""
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             return
-        cases = [case for item in session.items if (case := selection.case_of(item))]
-        self.cases = list({id(case): case for case in cases}.values())
-        if not cases or self.config.option.collectonly or self.environment is None:
+        if self.config.option.collectonly or self.environment is None:
+            return
+        selected = [item for item in session.items if selection.system_of(item)]
+        found = [case for item in selected if (case := selection.case_of(item))]
+        self.cases = list({id(case): case for case in found}.values())
+        if not selected:
             return
         if self.worker is not None:
             self._join(self.worker)
         elif self.journal is None:
-            self._prepare(with_lab=any(case.criterion.stage == "smoke" for case in cases))
-        self._observe()
+            bare = all(case.criterion.stage is Stage.PREFLIGHT for case in found) and len(found) == len(selected)
+            self.prepare(with_lab=not bare)
+        self._note_not_judged()
+        if self.cases:
+            self._observe()
+
+    def prepare(self, *, with_lab: bool = True) -> None:
+        """Bring up the lab where the environment asks for one, and open the run's journal; once."""
+        assert self.environment is not None
+        if self.environment.lab_systems and with_lab:
+            try:
+                self._lab = labs.acquire(self.environment.lab_systems[0], self.say)
+            except labs.LabFailed as failed:
+                self.refused = True
+                raise pytest.UsageError(f"the lab did not come up: {failed}") from None
+            self.environment = self._load(self._lab.environment)
+        elif self.environment.lab_systems:
+            self.environment = selection.with_bare_systems(self.environment)
+        self.directory = new_run(self.options.reports, self.environment.name)
+        self.journal = Journal(self.directory, self.environment.redactor)
+        evidence.open_run(self.journal, self.environment)
 
     def judge(self, case: Case, item: pytest.Item) -> tuple[Verdict, str | None]:
         """Judge a case by what was observed; journal the verdict and say why it is excused, where it is."""
         assert self.environment is not None
-        assert self.journal is not None
-        verdict = verdict_of(case, self._seen, self.environment)
-        excuse = self.excuse(case, verdict)
-        self.journal.write(
-            "verdict",
-            **evidence.fields(verdict),
-            remedy=case.criterion.remedy,
-            system=case.system,
-            test=item.nodeid,
-            severity=case.criterion.severity,
-            excuse=excuse,
-        )
-        evidence.attach(item, case, verdict, excuse, self._seen, self.environment)
-        return verdict, excuse
+        verdict = verdict_of(case, self._round.seen, self.environment)
+        readings = [self._round.seen[want.key] for want in wants([case], self.environment)]
+        return verdict, self.settle(case.criterion, verdict, item, case.system, readings, self._round.number)
 
-    def excuse(self, case: Case, verdict: Verdict) -> str | None:
+    def settle(
+        self,
+        criterion: Criterion[Any],
+        verdict: Verdict,
+        item: pytest.Item,
+        system: str,
+        readings: list[Observation],
+        number: int,
+    ) -> str | None:
+        """Journal a verdict, attach it to the test, and return why it is excused, where it is."""
+        assert self.journal is not None
+        excuse = self.excuse(criterion, verdict)
+        self.journal.verdict(
+            verdict,
+            system=system,
+            test=item.nodeid,
+            severity=criterion.severity,
+            remedy=criterion.remedy,
+            excuse=excuse,
+            round=number,
+            readings=[(one.probe, one.target) for one in readings],
+        )
+        evidence.attach(item, criterion, verdict, excuse, readings)
+        return excuse
+
+    def excuse(self, criterion: Criterion[Any], verdict: Verdict) -> str | None:
         """Return why this verdict does not stop the gate, or None when it does (or is MET)."""
         assert self.environment is not None
         if verdict.outcome is Outcome.MET:
@@ -115,7 +171,7 @@ class Gate:
         for waiver in self.environment.waivers:
             if waiver.id == verdict.id and waiver.expires >= today:
                 return f"waived until {waiver.expires} by {waiver.owner}: {waiver.reason}"
-        if self.options.fail_on is Severity.CRITICAL and case.criterion.severity is Severity.WARNING:
+        if self.options.fail_on is Severity.CRITICAL and criterion.severity is Severity.WARNING:
             return "a warning, below --fail-on critical"
         return None
 
@@ -127,10 +183,11 @@ class Gate:
         gc.freeze()  # what lives now lives to the end: pytest's closing collections need not walk it (0.06 s)
         if self.worker is not None or self.environment is None:
             return
-        if self.config.option.collectonly or not self._is_about_criteria(session):
+        if self.config.option.collectonly or self.options.plan or not self._is_about_criteria(session):
             return
         session.exitstatus = exits.settle(self, session, exitstatus)
 
+    @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         """Take down the lab that this run brought up, whatever happened."""
         if self.journal is not None:
@@ -164,45 +221,29 @@ class Gate:
         except BadEnvironment as bad:
             raise pytest.UsageError(str(bad)) from None
 
-    def _prepare(self, *, with_lab: bool = True) -> None:
-        """Bring up the lab where the environment asks for one, and open the run's journal."""
-        assert self.environment is not None
-        if self.environment.lab_systems and with_lab:
-            try:
-                self._lab = labs.acquire(self.environment.lab_systems[0], self.say)
-            except labs.LabFailed as failed:
-                self.refused = True
-                raise pytest.UsageError(f"the lab did not come up: {failed}") from None
-            self.environment = self._load(self._lab.environment)
-        elif self.environment.lab_systems:
-            self.environment = selection.with_bare_systems(self.environment)
-        self.directory = new_run(self.options.reports, self.environment.name)
-        self.journal = Journal(self.directory, self.environment.redactor)
-        evidence.open_run(self.journal, self.environment)
-
     def _join(self, worker: workers.Worker) -> None:
         """In an xdist worker: take part in the controller's run."""
         self.environment = self._load(worker.lab)
         self.directory = worker.directory
         self.journal = Journal(worker.directory, self.environment.redactor)
 
+    def _note_not_judged(self) -> None:
+        assert self.journal is not None
+        for name, reason in self.not_judged.items():
+            self.journal.write("not-judged", id=name, reason=reason)
+
     def _observe(self) -> None:
         assert self.environment is not None
         assert self.journal is not None
         assert self.directory is not None
         environment, journal = self.environment, self.journal
-        with workers.first(self.directory, self.worker) as seen:
-            if seen is not None:
-                self._seen = seen
-                return
-            for name, reason in self.not_judged.items():
-                journal.write("not-judged", id=name, reason=reason)
-            self._seen = until_good(
+        with workers.first(self.directory, self.worker) as done:
+            self._round = done or until_good(
                 self.cases,
                 environment,
                 journal,
                 self.options.patience,
-                excused=lambda case, verdict: self.excuse(case, verdict) is not None,
+                excused=lambda case, verdict: self.excuse(case.criterion, verdict) is not None,
                 progress=self.say,
             )
-        self.say(selection.headline(self.cases, self._seen, environment))
+        self.say(selection.headline(self.cases, self._round.seen, environment))

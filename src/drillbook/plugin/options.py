@@ -27,6 +27,8 @@ class Options:
     fail_on: Severity
     patience: Patience
     reports: Path
+    disrupt: str | None
+    plan: bool
 
 
 def duration(text: str) -> float:
@@ -76,6 +78,12 @@ def add(parser: pytest.Parser) -> None:
         default=str(Severity.WARNING),
         help="the lowest severity that fails the gate (default: warning, that is everything)",
     )
+    group.addoption(
+        "--disrupt", metavar="NAME", help="name the environment again to let scenarios, drills and load disrupt it"
+    )
+    group.addoption(
+        "--plan", action="store_true", help="show what the selected scenarios would do here; change nothing"
+    )
     group.addoption("--reports", metavar="DIR", default="reports", help="where runs leave their journal (reports/)")
 
 
@@ -90,5 +98,7 @@ def read(config: pytest.Config) -> Options:
             good_rounds=max(1, config.getoption("good_rounds")),
             deadline_s=config.getoption("deadline"),
         ),
+        disrupt=config.getoption("disrupt"),
+        plan=config.getoption("plan"),
         reports=(config.invocation_params.dir / config.getoption("reports")).resolve(),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..model import Facts, System
+from ..model import Facts, Stage, System
 from ..rounds import Case
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from ..drill.scenario import Script
     from ..environment import Environment
     from ..model import Observation
     from ..observations import Key
@@ -25,7 +26,21 @@ def case_of(item: pytest.Item) -> Case | None:
     return found if isinstance(found, Case) else None
 
 
-def keep_applicable(items: list[pytest.Item], environment: Environment, config: pytest.Config) -> dict[str, str]:
+def script_of(item: pytest.Item) -> Script | None:
+    """Return the script of a scenario, or None for any other test."""
+    mark = item.get_closest_marker("scenario")
+    return mark.args[0] if mark is not None else None
+
+
+def system_of(item: pytest.Item) -> str | None:
+    """Return the system that a test is about, or None for an ordinary test."""
+    found = case_of(item) or script_of(item)
+    return found.system if found is not None else None
+
+
+def keep_applicable(
+    items: list[pytest.Item], environment: Environment, config: pytest.Config, disrupt: str | None
+) -> dict[str, str]:
     """Deselect what does not apply here, in place.
 
     Returns:
@@ -37,10 +52,11 @@ def keep_applicable(items: list[pytest.Item], environment: Environment, config: 
     for item in items:
         case = case_of(item)
         if case is None:
-            kept.append(item)
+            name = system_of(item)
+            (kept if name is None or _is_here(name, environment) else dropped).append(item)
         elif not _applies(case, environment):
             dropped.append(item)
-        elif (reason := _hindrance(case, environment)) is not None:
+        elif (reason := _hindrance(case, environment, disrupt)) is not None:
             not_judged[case.criterion.id] = reason
             dropped.append(item)
         else:
@@ -73,12 +89,21 @@ def headline(cases: Sequence[Case], seen: Mapping[Key, Observation], environment
 
 
 def _applies(case: Case, environment: Environment) -> bool:
-    here = case.system in environment.systems or case.system in environment.lab_systems
-    return here and environment.platform in case.criterion.platforms
+    return _is_here(case.system, environment) and environment.platform in case.criterion.platforms
 
 
-def _hindrance(case: Case, environment: Environment) -> str | None:
+def _is_here(system: str, environment: Environment) -> bool:
+    return system in environment.systems or system in environment.lab_systems
+
+
+def _hindrance(case: Case, environment: Environment, disrupt: str | None) -> str | None:
+    if case.criterion.stage is Stage.LOAD and environment.load is None:
+        return "it sends load, and the environment sets no [load] max_rps"
+    if case.criterion.stage is Stage.LOAD and disrupt != environment.name:
+        return f"it sends load: say --disrupt {environment.name}"
     if case.criterion.mutating and environment.mutations_namespace is None:
         return "it writes, and [mutations] does not allow that here"
+    if case.criterion.stage is Stage.LOAD:
+        return None
     system = environment.systems.get(case.system) or System(case.system, environment.platform)
     return case.criterion.needs(system)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..drill.ends import NotSteady, Refused, TooLittleTraffic
 from ..report import summary, text
-from .cases import NotMet, Unknown
+from .verdicts import NotMet, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from .gate import Gate
 
 _MARK = "verdict"
+_OWN: tuple[type[BaseException], ...] = (NotMet, Unknown, NotSteady, TooLittleTraffic, Refused)
+"""Ends that need no traceback: their text says it all."""
 
 
 class Terminal:
@@ -32,8 +35,8 @@ class Terminal:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the verdict's lines in the place of a traceback, and redact every other one."""
         report = yield
-        if call.excinfo is not None and isinstance(call.excinfo.value, NotMet | Unknown):
-            report.longrepr = str(call.excinfo.value)
+        if call.excinfo is not None and isinstance(call.excinfo.value, _OWN):
+            report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
         elif report.longrepr and self._gate.environment is not None and report.failed:
             report.longrepr = self._gate.environment.redactor.text(str(report.longrepr))
         if self._gate.environment is not None:
@@ -48,7 +51,9 @@ class Terminal:
             return None
         if hasattr(report, "wasxfail"):
             return "excused", "w", f"{verdict} (excused)"
-        if report.failed and report.when == "setup" and verdict == "UNKNOWN":
+        if report.failed and report.when == "setup" and verdict == "refused":
+            return "refused", "R", "refused"
+        if report.failed and report.when in {"setup", "call"} and verdict == "UNKNOWN":
             return "UNKNOWN", "?", "UNKNOWN"
         if report.failed and report.when == "call" and verdict == "NOT_MET":
             return "NOT_MET", "F", "NOT_MET"
@@ -59,26 +64,40 @@ class Terminal:
         gate = self._gate
         if gate.worker is not None or gate.environment is None or self._config.option.collectonly:
             return
+        if gate.options.plan:
+            return
         if gate.directory is None:
             if not gate.refused and not terminalreporter.stats.get("error"):
                 terminalreporter.write_line(_nothing(gate), red=True)
             return
         run = summary.from_journal(gate.directory)
-        for line in run.verdicts:
-            if line.verdict != "MET":
-                first, *rest = text.block(line)
-                terminalreporter.write_line("")
-                terminalreporter.write_line(first, bold=True, **_colour(line))
-                for row in rest:
-                    terminalreporter.write_line(row)
-        for name, reason in run.not_judged:
-            terminalreporter.write_line(f"not judged: {name} ({reason})", yellow=True)
-        for waiver in run.expired_waivers:
-            terminalreporter.write_line(f"expired waiver: {waiver}: renew or remove it", red=True)
-        if not run.verdicts:
+        _show_verdicts(terminalreporter, run)
+        _show_the_rest(terminalreporter, run)
+        if not run.verdicts and not run.refused and not terminalreporter.stats.get("failed"):
             terminalreporter.write_line(_nothing(gate), red=True)
         terminalreporter.write_line("")
+        for line in run.drills:
+            terminalreporter.write_line(line, bold=True)
         terminalreporter.write_line(f"{text.counts(run)}   {_shown(gate)}   exit {run.run.exit_status}", bold=True)
+
+
+def _show_verdicts(reporter: pytest.TerminalReporter, run: summary.Summary) -> None:
+    for verdict in run.verdicts:
+        if verdict.verdict != "MET":
+            first, *rest = text.block(verdict)
+            reporter.write_line("")
+            reporter.write_line(first, bold=True, **_colour(verdict))
+            for row in rest:
+                reporter.write_line(row)
+
+
+def _show_the_rest(reporter: pytest.TerminalReporter, run: summary.Summary) -> None:
+    for name, reason in run.not_judged:
+        reporter.write_line(f"not judged: {name} ({reason})", yellow=True)
+    for test, reason in run.refused:
+        reporter.write_line(f"refused: {test}: {reason}", red=True)
+    for waiver in run.expired_waivers:
+        reporter.write_line(f"expired waiver: {waiver}: renew or remove it", red=True)
 
 
 def _colour(line: summary.Line) -> dict[str, bool]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from .. import journal
 from ..model import Observation
+from ..rounds import Round
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ def is_controller(config: pytest.Config) -> bool:
 
 
 @contextmanager
-def first(directory: Path, worker: Worker | None) -> Iterator[dict[Key, Observation] | None]:
+def first(directory: Path, worker: Worker | None) -> Iterator[Round | None]:
     """Give None to the one that must observe, and to all others, once it is done, what it saw."""
     if worker is None:
         yield None
@@ -57,8 +58,8 @@ def first(directory: Path, worker: Worker | None) -> Iterator[dict[Key, Observat
         yield last_round(directory)
 
 
-def last_round(directory: Path) -> dict[Key, Observation] | None:
-    """Return the observations of a run's last complete round, None when there is none."""
+def last_round(directory: Path) -> Round | None:
+    """Return a run's last complete round, None when there is none."""
     rounds: dict[int, dict[Key, Observation]] = {}
     complete: list[int] = []
     for record in journal.read(directory):
@@ -67,4 +68,4 @@ def last_round(directory: Path) -> dict[Key, Observation] | None:
             rounds.setdefault(record.data["round"], {})[seen.probe, seen.target] = seen
         elif record.kind == "round":
             complete.append(record.data["number"])
-    return rounds.get(complete[-1], {}) if complete else None
+    return Round(complete[-1], rounds.get(complete[-1], {})) if complete else None

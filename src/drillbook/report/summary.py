@@ -56,6 +56,10 @@ class Summary:
     not_judged: tuple[tuple[str, str], ...]
     """Ids that were selected and could not be judged here, each with the reason."""
     expired_waivers: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...] = ()
+    """Selected scenarios that may not, or cannot, run here, each with the reason."""
+    drills: tuple[str, ...] = ()
+    """One line a drill: what it measured."""
 
     def count(self, outcome: str) -> int:
         """Count the verdicts with this outcome that nothing excuses."""
@@ -81,8 +85,10 @@ def from_journal(directory: Path) -> Summary:
 def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
     """Sum up journal records; a test that ran twice counts with its last verdict."""
     facts = RunFacts(run_id, "", (), "")
-    lines: dict[str, Line] = {}
+    lines: dict[tuple[str, str], Line] = {}
     not_judged: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    drills: list[str] = []
     expired: list[str] = []
     for record in records:
         match record.kind:
@@ -96,9 +102,13 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
                     drillbook=data["drillbook"],
                 )
             case "verdict":
-                lines[record.data["test"]] = _line(record.data)
+                lines[record.data["test"], record.data["id"]] = _line(record.data)
             case "not-judged":
                 not_judged[record.data["id"]] = record.data["reason"]
+            case "refused":
+                refused[record.data["test"]] = record.data["reason"]
+            case "drill":
+                drills.append(str(record.data["line"]))
             case "expired-waiver":
                 expired.append(f"{record.data['id']} ({record.data['owner']}, until {record.data['expires']})")
             case "end":
@@ -111,7 +121,9 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
                     facts.drillbook,
                     record.data["exit_status"],
                 )
-    return Summary(facts, tuple(lines.values()), tuple(not_judged.items()), tuple(expired))
+    return Summary(
+        facts, tuple(lines.values()), tuple(not_judged.items()), tuple(expired), tuple(refused.items()), tuple(drills)
+    )
 
 
 def write(summary: Summary, directory: Path) -> None:
@@ -136,6 +148,8 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "verdicts": [asdict(line) for line in summary.verdicts],
         "not_judged": [{"id": name, "reason": reason} for name, reason in summary.not_judged],
         "expired_waivers": list(summary.expired_waivers),
+        "refused": [{"test": test, "reason": reason} for test, reason in summary.refused],
+        "drills": list(summary.drills),
     }
 
 

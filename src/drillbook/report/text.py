@@ -32,6 +32,8 @@ def counts(summary: Summary) -> str:
     parts += [f"{summary.count(name)} {name}" for name in ("NOT_MET", "UNKNOWN") if summary.count(name)]
     if summary.excused:
         parts.append(f"{summary.excused} excused")
+    if summary.refused:
+        parts.append(f"{len(summary.refused)} refused")
     if summary.not_judged:
         parts.append(f"{len(summary.not_judged)} not judged")
     return ", ".join(parts)
@@ -44,6 +46,8 @@ def whole(summary: Summary) -> list[str]:
         if line.verdict != "MET":
             rows += block(line)
     rows += [f"not judged: {name} ({reason})" for name, reason in summary.not_judged]
+    rows += [f"refused: {test}: {reason}" for test, reason in summary.refused]
     rows += [f"expired waiver: {text}: renew or remove it" for text in summary.expired_waivers]
+    rows += summary.drills
     rows.append(f"{counts(summary)}   {summary.run.id}   exit {summary.run.exit_status}")
     return rows

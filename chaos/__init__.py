@@ -1,0 +1,1 @@
+"""Scenarios: faults under traffic, with steady state before and after."""

@@ -1,0 +1,93 @@
+"""What scenarios look at while a fault is in effect."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from drillbook.accepts.http import shown
+from drillbook.model import CannotObserve, Target
+from drillbook.probes.http import request
+from drillbook.probes.postgres import Postgres
+from drillbook.probes.recorded import Ended, Sights
+from drillbook.probes.tails import said_since
+
+from .criteria import LIE
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from drillbook.drill.scenario import Scenario
+    from drillbook.model import Instance, System
+    from drillbook.platforms import Stopped
+
+_EXAMPLE = "/api/v1/configs/test/example?env=production"
+
+
+def ended(system: System, instance: Instance, stopped: Stopped, *, since: float) -> Ended:
+    """Return how an instance ended, with its log since then (seconds since the epoch)."""
+    return Ended(
+        instance=instance.name,
+        exit_code=stopped.exit_code,
+        killed=stopped.killed,
+        took_s=round(stopped.took_s, 3),
+        said=said_since(system, instance, since),
+    )
+
+
+def health_of_all(system: System) -> Sights:
+    """Ask every instance for its health once and keep what it says of its cache."""
+    found = []
+    for instance in system.instances:
+        answer = request(Target(system, instance.name, instance), "GET", f"{instance.url}/health", timeout_s=3)
+        cache = shown(answer.get("checks.cache.status"))
+        found.append(f"{instance.name}: checks.cache.status == {cache}; {answer.summary()}")
+    return Sights(tuple(found))
+
+
+def backends(system: System) -> Sights:
+    """Count the application's connections to PostgreSQL once."""
+    try:
+        state = Postgres().observe(Postgres().targets(system)[0])
+    except (CannotObserve, IndexError) as broken:
+        return Sights((f"could not look: {broken}",))
+    return Sights((f"{state.application_backends()} connections of the application",))
+
+
+class StartUpWatch:
+    """Asks one instance, again and again while it starts, whether it says healthy while its API refuses."""
+
+    def __init__(self, scenario: Scenario, instance: Instance) -> None:
+        self._target = Target(scenario.system, instance.name, instance)
+        self._seen: list[str] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join(10)
+
+    def sights(self) -> Sights:
+        """Return what was seen."""
+        return Sights(tuple(self._seen))
+
+    def _look(self) -> None:
+        assert self._target.instance is not None
+        base = self._target.instance.url
+        while not self._over.wait(0.05):
+            health = request(self._target, "GET", f"{base}/health", timeout_s=2)
+            api = request(self._target, "GET", f"{base}{_EXAMPLE}", timeout_s=2)
+            refused = api.status is not None and api.status >= 500  # noqa: PLR2004 - RFC 9110
+            if health.get("status") == "healthy" and refused:
+                still = request(self._target, "GET", f"{base}/health", timeout_s=2)
+                if still.get("status") == "healthy":
+                    self._seen.append(f"{LIE}: {api.summary()} at {time.strftime('%H:%M:%S', time.gmtime())}")
+                    continue
+            self._seen.append(f"health {health.summary()}, API {api.summary()}")

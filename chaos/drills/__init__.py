@@ -1,0 +1,1 @@
+"""Drills: scenarios with a stopwatch and objectives."""

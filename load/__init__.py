@@ -1,0 +1,1 @@
+"""Load profiles: one package a system, judged by the runbook's objectives."""

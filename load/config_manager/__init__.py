@@ -1,0 +1,1 @@
+"""Config Manager's configs API under load."""

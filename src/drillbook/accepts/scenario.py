@@ -1,0 +1,190 @@
+"""Judges for what scenarios record."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from . import met, met_if, not_met, rule, rule_with_facts, unknown
+
+if TYPE_CHECKING:
+    from ..model import Accepts, Facts, Finding
+    from ..probes.recorded import Downtime, Ended, InFlight, Sights, Steps, WriteLosses
+
+
+def nothing_dropped() -> Accepts[InFlight]:
+    """Accept when every request that was in flight got a good answer; none in flight is UNKNOWN."""
+
+    def check(seen: InFlight) -> Finding:
+        if seen.started == 0:
+            return unknown("no request was in flight")
+        if seen.dropped:
+            return not_met(f"{len(seen.dropped)} of {seen.started} dropped: {seen.dropped[0]}")
+        bad = [status for status in seen.completed if status >= 400]  # noqa: PLR2004 - RFC 9110
+        whole = len(seen.completed) == seen.started and not bad
+        return met_if(
+            whole, f"{len(seen.completed)} of {seen.started} answered, statuses {sorted(set(seen.completed))}"
+        )
+
+    return rule("every request in flight is answered", check)
+
+
+def ended_within(limit_s: float) -> Accepts[Ended]:
+    """Accept an instance that ended by itself within the limit."""
+
+    def check(end: Ended) -> Finding:
+        if end.killed:
+            return not_met(f"{end.instance} had to be killed after {end.took_s:.1f} s")
+        return met_if(end.took_s <= limit_s, f"{end.instance} ended after {end.took_s:.1f} s")
+
+    return rule(f"ends by itself within {limit_s:g} s", check)
+
+
+def exited_with(code: int) -> Accepts[Ended]:
+    """Accept an instance that exited with this status."""
+    return rule(f"exit status {code}", lambda end: met_if(end.exit_code == code, f"{end.instance}: {end.exit_code}"))
+
+
+def said_in_order(messages: tuple[str, ...], position: int) -> Accepts[Ended]:
+    """Accept a log in which this message came since the instance was told to stop, after those before it."""
+    wanted = messages[position]
+
+    def check(end: Ended) -> Finding:
+        if not end.said:
+            return unknown(f"{end.instance} logged nothing since it was told to stop")
+        found = [entry.message for entry in end.said if entry.level == "INFO"]
+        at = [next((i for i, text in enumerate(found) if text.startswith(m)), None) for m in messages]
+        here = at[position]
+        if here is None:
+            return not_met(f"not among the {len(end.said)} entries since {end.instance} was told to stop")
+        if any(index is not None and index > here for index in at[:position]):
+            return not_met("logged, but before an earlier message of the documented order")
+        return met(f'INFO "{found[here]}"')
+
+    return rule(f'INFO "{wanted}" during the shutdown, {position + 1} of {len(messages)} in order', check)
+
+
+def nothing_lost() -> Accepts[WriteLosses]:
+    """Accept when every acknowledged write was read back; no write, or one that could not be read, is UNKNOWN."""
+    return rule("every acknowledged write is there", _lost)
+
+
+def _lost(seen: WriteLosses) -> Finding:
+    observed = f"{seen.lost} of {seen.acknowledged:,} acknowledged writes lost, {seen.unknown_writes} without an answer"
+    if seen.lost:
+        return not_met(f"{observed}; {', '.join(seen.lost_keys[:3])}")
+    if seen.unread:
+        return unknown(f"{seen.unread} acknowledged writes could not be read: {', '.join(seen.unread_reasons[:2])}")
+    return met(observed) if seen.acknowledged else unknown("no write was acknowledged")
+
+
+def within_rpo() -> Accepts[WriteLosses]:
+    """Accept a loss window within the environment's objective; UNKNOWN without one."""
+
+    def check(seen: WriteLosses, facts: Facts) -> Finding:
+        if facts.rpo_objective_s is None:
+            return unknown("no objective: set [objectives] rpo_s in the environment file")
+        if seen.rpo_s is None:
+            return unknown("what was lost is not known: not every acknowledged write could be read")
+        observed = f"{seen.rpo_s:.2f} s, {seen.lost} of {seen.acknowledged:,} acknowledged writes lost"
+        return met_if(seen.rpo_s <= facts.rpo_objective_s and (not seen.lost or facts.rpo_objective_s > 0), observed)
+
+    return rule_with_facts(lambda facts: f"RPO within {_shown(facts.rpo_objective_s)}", check)
+
+
+def within_rto() -> Accepts[Downtime]:
+    """Accept a downtime within the environment's objective; UNKNOWN without one, or when it is not known."""
+
+    def check(seen: Downtime, facts: Facts) -> Finding:
+        if facts.rto_objective_s is None:
+            return unknown("no objective: set [objectives] rto_s in the environment file")
+        if not seen.known:
+            return unknown(seen.why_not)
+        if seen.rto_s is None:
+            return not_met(f"not recovered: {seen.why_not}")
+        observed = f"{seen.rto_s:.2f} s, to within {seen.resolution_s:.2f} s; {seen.bad} of {seen.samples} samples bad"
+        return met_if(seen.rto_s <= facts.rto_objective_s, observed)
+
+    return rule_with_facts(lambda facts: f"RTO within {_shown(facts.rto_objective_s)}", check)
+
+
+def recovered() -> Accepts[Downtime]:
+    """Accept when the service was good again, and stayed good, before the scenario ended."""
+
+    def check(seen: Downtime) -> Finding:
+        if not seen.known:
+            return unknown(seen.why_not)
+        if seen.rto_s is None:
+            return not_met(seen.why_not)
+        return met(f"good again after {seen.rto_s:.2f} s, {seen.bad} of {seen.samples} samples bad")
+
+    return rule("good again, and staying good", check)
+
+
+def stays_available(*, bad_share: float) -> Accepts[Downtime]:
+    """Accept when no more than this share of the samples was bad, and the service was good at the end."""
+
+    def check(seen: Downtime) -> Finding:
+        if not seen.known or seen.samples == 0:
+            return unknown(seen.why_not or "no samples")
+        share = seen.bad / seen.samples
+        observed = f"{seen.bad} of {seen.samples} samples bad ({share:.1%})"
+        return met_if(share <= bad_share and seen.rto_s is not None, observed)
+
+    return rule(f"at most {bad_share:.0%} of the samples bad, good at the end", check)
+
+
+def in_order(*names: str) -> Accepts[Steps]:
+    """Accept a procedure in which these steps were done and verified, each before the next began."""
+
+    def check(done: Steps) -> Finding:
+        by_name = {step.name: step for step in done.steps}
+        missing = [name for name in names if name not in by_name]
+        if missing:
+            return unknown(f"step {missing[0]} was not done")
+        for first, second in pairwise(names):
+            if by_name[first].began_s + by_name[first].took_s > by_name[second].began_s:
+                return not_met(f"{second} began before {first} was verified")
+        return met(", ".join(f"{name} {by_name[name].took_s:.1f} s" for name in names))
+
+    return rule(", then ".join(names), check)
+
+
+def step_within(name: str, limit_s: float) -> Accepts[Steps]:
+    """Accept a step that was verified within the limit."""
+
+    def check(done: Steps) -> Finding:
+        step = next((one for one in done.steps if one.name == name), None)
+        if step is None:
+            return unknown(f"step {name} was not done")
+        return met_if(step.took_s <= limit_s, f"{name} {step.took_s:.1f} s ({step.evidence})")
+
+    return rule(f"{name} within {limit_s:g} s", check)
+
+
+def seen(text: str) -> Accepts[Sights]:
+    """Accept when one of the looks contained this text; no look is UNKNOWN."""
+
+    def check(sights: Sights) -> Finding:
+        if not sights.seen:
+            return unknown("nobody looked")
+        found = next((one for one in sights.seen if text in one), None)
+        return met(found) if found else not_met(f"{len(sights.seen)} looks, last: {sights.seen[-1]}")
+
+    return rule(f'says "{text}" while the fault is in effect', check)
+
+
+def never_seen(text: str) -> Accepts[Sights]:
+    """Accept when no look contained this text; no look is UNKNOWN."""
+
+    def check(sights: Sights) -> Finding:
+        if not sights.seen:
+            return unknown("nobody looked")
+        found = next((one for one in sights.seen if text in one), None)
+        return not_met(found) if found else met(f"{len(sights.seen)} looks, last: {sights.seen[-1]}")
+
+    return rule(f'never says "{text}" while the fault is in effect', check)
+
+
+def _shown(objective_s: float | None) -> str:
+    return f"{objective_s:g} s" if objective_s is not None else "the environment's objective"

@@ -1,0 +1,260 @@
+"""One scenario: steady state before, faults through the guard, steady state after, and verdicts on what was seen.
+
+A scenario that saw too little traffic, whose fault did not bite, or whose system was not steady to begin with proves
+nothing, and fails.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .. import clock
+from ..faults import Fault, FaultSession, Injection, StopInstance
+from ..model import CannotObserve, Criterion, Observation, Outcome, System, Verdict, judge
+from ..observations import Want, observe, target_id
+from ..platforms import InstanceState, Lists, Missing, Stopped, platform_of
+from ..polling import TimedOut, wait_until
+from ..probes.recorded import Downtime, Recorded, Step, Steps, WriteLosses
+from .ends import NotSteady, Refused
+from .traffic import Traffic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..environment import Environment
+    from ..journal import Journal
+    from .traffic import TrafficPlan
+
+V = TypeVar("V")
+
+PrepareFaults = Callable[[System], Sequence[Fault]]
+"""Looks at a system and returns the faults of a scenario, in the order of injection; changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What a scenario declares: its system, its faults, its traffic, what steady means, and the rows that it judges."""
+
+    system: str
+    faults: PrepareFaults
+    traffic: TrafficPlan
+    steady: tuple[Criterion[Any], ...]
+    holds: tuple[Criterion[Any], ...]
+    recovers_within_s: float = 60.0
+
+
+class Scenario:
+    """One run of a script. The pytest fixture makes it; a test reads as the story of the fault.
+
+    Args:
+        script: what to do.
+        name: the test's name; names its readings and its directory.
+        environment: where.
+        session: the environment, held for faults.
+        journal: the run's record.
+        say: shows a line of progress.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        name: str,
+        *,
+        environment: Environment,
+        session: FaultSession,
+        journal: Journal,
+        say: Callable[[str], None],
+    ) -> None:
+        self.script = script
+        self.name = name
+        self.system = environment.systems[script.system]
+        self.environment = environment
+        self._session = session
+        self._journal = journal
+        self._say = say
+        self.faults = tuple(self._prepared(fault) for fault in script.faults(self.system))
+        self._recorded: dict[str, Observation] = {}
+        self._readings: list[object] = []
+        self._steps: list[Step] = []
+        self._began = time.monotonic()
+
+    @property
+    def directory(self) -> Path:
+        """Where this scenario's samples and ledger go."""
+        return self._journal.directory / self.name
+
+    @contextmanager
+    def under_traffic(self) -> Iterator[Traffic]:
+        """See that the system is steady, run clients beside the body, and see that it is steady again afterwards.
+
+        Whatever the body raises, every fault is undone first.
+        """
+        namespace = self.environment.mutations_namespace
+        if namespace is None:
+            raise Refused("its clients write, and [mutations] does not allow that here")
+        self._await_steady("before", timeout_s=5.0)
+        traffic = Traffic(self.system, namespace, self.script.traffic, directory=self.directory, journal=self._journal)
+        with traffic:
+            try:
+                yield traffic
+            finally:
+                self._undo_everything()
+            self._await_steady("after", timeout_s=self.script.recovers_within_s)
+
+    def inject(self, fault: Injection) -> float:
+        """Inject a fault and prove its effect; return when the harm began, in seconds since the epoch."""
+        self._session.check()
+        self._say(f"{self.name}: {fault.fault.name}")
+        at = time.time()
+        fault.inject()
+        return at
+
+    def recover(self, fault: Injection) -> None:
+        """Undo a fault and prove it."""
+        self._say(f"{self.name}: undoing {fault.fault.name}")
+        fault.recover()
+        fault.clean()
+
+    def step(self, name: str, do: Callable[[], object], verify: Callable[[], str | None], *, timeout_s: float) -> None:
+        """Do one step of a procedure, verify it, and note how long both took together.
+
+        Args:
+            name: what the step is called in the journal and by the rows that judge it.
+            do: does it.
+            verify: returns the evidence, or None while it does not hold yet.
+            timeout_s: how long the verification may take.
+
+        Raises:
+            NotSteady: it was not verified in time.
+        """
+        began = time.monotonic()
+        do()
+        try:
+            evidence = wait_until(verify, what=f"step {name}", timeout_s=timeout_s, progress=self._say)
+        except TimedOut as error:
+            raise NotSteady(str(error)) from None
+        step = Step(name, round(began - self._began, 3), round(time.monotonic() - began, 3), evidence)
+        self._steps.append(step)
+        self._journal.write("step", scenario=self.name, **asdict(step))
+        self._say(f"{self.name}: {name} verified after {step.took_s:.1f} s: {evidence}")
+
+    def stop_step(self, name: str, fault: Injection) -> float:
+        """Inject a stop as a step; its effect is the verification. Return when it began, in epoch seconds."""
+        at = time.time()
+        self.step(name, lambda: self.inject(fault), fault.fault.in_effect, timeout_s=30)
+        return at
+
+    def start_step(self, name: str, fault: Injection, *, timeout_s: float) -> None:
+        """Undo a stop as a step; the component running again is the verification."""
+        self.step(name, lambda: self.recover(fault), fault.fault.recovered, timeout_s=timeout_s)
+
+    def stopped(self, fault: Injection) -> Stopped:
+        """Return how the one instance that a stop hit has ended."""
+        assert isinstance(fault.fault, StopInstance)
+        (only,) = fault.fault.stopped.values()
+        return only
+
+    def state_of(self, instance: str) -> InstanceState:
+        """Return an instance's state by its platform. Raises CannotObserve."""
+        lists = platform_of(self.system).can(Lists)  # type: ignore[type-abstract] # a protocol is asked for by its type
+        if isinstance(lists, Missing):
+            raise CannotObserve(lists.reason, mend="run where the platform can be listed")
+        return next(state for state in lists.list_instances() if state.name == instance)
+
+    def steps(self) -> Steps:
+        """Return the steps that were done."""
+        return Steps(tuple(self._steps))
+
+    def record(self, place: Recorded[V], reading: V) -> None:
+        """Put a reading into its place; it is journalled, redacted, and judged by ``verdicts``."""
+        self._readings.append(reading)
+        target = place.targets(self.system)[0]
+        self._recorded[place.key] = Observation(
+            place.key,
+            f"{target_id(target)} {self.name}",
+            place.source(target),
+            clock.now(),
+            0.0,
+            self.environment.redactor.json(place.encode(reading)),
+        )
+
+    def verdicts(self) -> list[tuple[Criterion[Any], Verdict, list[Observation]]]:
+        """Judge every row that the script holds; what nobody recorded is UNKNOWN."""
+        facts = self.environment.facts[self.script.system]
+        found = []
+        for row in self.script.holds:
+            seen = [self._recorded[row.probe.key]] if row.probe.key in self._recorded else []
+            found.append((row, judge(row, seen, facts), seen))
+        return found
+
+    def drill_line(self) -> str | None:
+        """Return what a drill measured, in one line; None when it recorded neither downtime nor losses."""
+        down = next((one for one in self._readings if isinstance(one, Downtime)), None)
+        lost = next((one for one in self._readings if isinstance(one, WriteLosses)), None)
+        if down is None or lost is None:
+            return None
+        facts = self.environment.facts[self.script.system]
+        objective = f"objective {facts.rto_objective_s:g}" if facts.rto_objective_s is not None else "no objective"
+        rto = f"{down.rto_s:.2f} s ± {down.resolution_s:.2f}" if down.rto_s is not None else "not recovered"
+        return f"RTO {rto} ({objective}), {lost.lost} of {lost.acknowledged:,} acknowledged writes lost"
+
+    def _prepared(self, fault: Fault) -> Injection:
+        return self._session.prepare(fault)
+
+    def _undo_everything(self) -> None:
+        """Close every injection; one that fails does not keep the others from being tried."""
+        troubles: list[Exception] = []
+        for fault in reversed(self.faults):
+            if fault.active:
+                try:
+                    fault.close()
+                except Exception as trouble:  # noqa: BLE001 - collected and raised together below
+                    troubles.append(trouble)
+        if troubles:
+            raise ExceptionGroup("faults that could not be undone in good order", troubles)
+
+    def _await_steady(self, when: str, *, timeout_s: float) -> None:
+        """Wait until every row of the steady state is MET, and journal it. Raises NotSteady."""
+        last: list[Verdict] = []
+
+        def steady() -> bool:
+            last[:] = self._look()
+            return all(verdict.outcome is Outcome.MET for verdict in last)
+
+        try:
+            wait_until(steady, what=f"steady state {when}", timeout_s=timeout_s, every_s=0.2, progress=self._say)
+        except TimedOut:
+            broken = [f"{one.id}: {one.observed}" for one in last if one.outcome is not Outcome.MET]
+            raise NotSteady(f"no steady state {when} the fault within {timeout_s:g} s: {'; '.join(broken)}") from None
+        finally:
+            self._journal.write(
+                "steady", scenario=self.name, when=when, verdicts={one.id: one.outcome.value for one in last}
+            )
+
+    def _look(self) -> list[Verdict]:
+        rows = self.script.steady
+        if not rows:
+            raise NotSteady("the script says nothing about a steady state: nothing would be compared")
+        wants = [Want(row.probe, target) for row in rows for target in row.probe.targets(self.system)]
+        seen = observe(wants, self.environment.redactor)
+        facts = self.environment.facts[self.script.system]
+        return [
+            judge(row, [seen[Want(row.probe, target).key] for target in row.probe.targets(self.system)], facts)
+            for row in rows
+        ]
+
+
+def prepare(script: Script, environment: Environment) -> Sequence[Fault]:
+    """Return a script's faults on this environment, changing nothing. Raises Refused with the reason why not."""
+    from ..platforms import PlatformRefused  # noqa: PLC0415 - beside its only use
+
+    try:
+        return script.faults(environment.systems[script.system])
+    except PlatformRefused as refused:
+        raise Refused(f"{refused.reason}; {refused.mend}") from None
+    except CannotObserve as broken:
+        raise Refused(f"{broken.reason}; {broken.mend}") from None

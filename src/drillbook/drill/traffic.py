@@ -1,0 +1,222 @@
+"""Client-side truth beside a fault: an availability sampler and a ledger of acknowledged writes."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from json import loads
+from typing import TYPE_CHECKING, Self
+
+from ..model import Target
+from ..polling import TimedOut, wait_until
+from ..probes.http import request
+from ..probes.recorded import Downtime, WriteLosses
+from ..traffic.availability import Availability, NotRecovered, Quality, between, quality
+from ..traffic.in_flight import SlowRequests, slow_requests
+from ..traffic.ledger import Ledger
+from ..traffic.sampler import Sampler
+from ..traffic.service import KeyedApi, Service
+from .ends import TooLittleTraffic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from ..journal import Journal
+    from ..model import System
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficPlan:
+    """What a system's clients do while a scenario runs; each system brings its own."""
+
+    api: Callable[[str], KeyedApi]
+    """The keyed API in a namespace."""
+    samples_per_s: float = 50.0
+    writes_per_s: float = 20.0
+    bad_after_ms: float = 250.0
+    warm_up_s: float = 2.0
+    floor: float = 0.8
+    """The share of the offered rate that must have been good before a fault counts."""
+
+
+class Traffic:
+    """Sampler and ledger, started together, with a floor before any fault.
+
+    Args:
+        system: where; its entry, or else its instances with client-side failover.
+        namespace: where may be written.
+        plan: what the clients do.
+        directory: where samples and ledger go.
+        journal: the run's record.
+    """
+
+    def __init__(self, system: System, namespace: str, plan: TrafficPlan, *, directory: Path, journal: Journal) -> None:
+        instances = (system.entry,) if system.entry else system.instances
+        self.service = Service(
+            tuple(one.url for one in instances if one.url), {k: v for one in instances for k, v in one.headers.items()}
+        )
+        self._plan = plan
+        self._namespace = namespace
+        self._journal = journal
+        directory.mkdir(parents=True)
+        self._api = plan.api(namespace)
+        self._target = Target(system, instances[0].name, instances[0])
+        prefix = f"drillbook-{secrets.token_hex(4)}"
+        self._canary = f"{prefix}-canary"
+        self._extra_keys = [self._canary]
+        self._sampler = Sampler(
+            self.service,
+            self._api.read.path_for(self._canary),
+            file=directory / "samples.jsonl",
+            rate_per_s=plan.samples_per_s,
+            bad_after_ms=plan.bad_after_ms,
+        )
+        self._ledger = Ledger(
+            self.service,
+            self._api,
+            file=directory / "ledger.jsonl",
+            rate_per_s=plan.writes_per_s,
+            prefix=prefix,
+        )
+        self._availability: Availability | None = None
+
+    def __enter__(self) -> Self:
+        self._write_canary()
+        self._sampler.start()
+        self._ledger.start()
+        self._await_floor()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._availability is None:
+                self.stop()
+        finally:
+            self._clean_up()
+
+    def flow(self, *, seconds: float) -> None:
+        """Let clients go on for this long: a stated part of the scenario, not a wait."""
+        time.sleep(seconds)
+
+    def in_flight(self, *, seconds: float, count: int) -> SlowRequests:
+        """Return requests whose bodies take this long to arrive; entering it has them all in flight."""
+        write = self._api.write
+        slow = f"{self._canary}-slow"
+        self._extra_keys += [f"{slow}-{index}" for index in range(count)]
+        return slow_requests(
+            self.service,
+            write.path_for(slow) + "-{index}",
+            body=(write.body or "").replace("{value}", "slow"),
+            seconds=seconds,
+            count=count,
+            method=write.method,
+            expect_continue=True,
+        )
+
+    def await_good(self, *, timeout_s: float, sustained_s: float = 2.0) -> None:
+        """Wait until clients have seen good service for ``sustained_s`` on end. Raises TimedOut."""
+
+        def good() -> bool:
+            found = self._sampler.availability()
+            now = time.time()
+            recent = between(found.samples, now - sustained_s, now)
+            enough = len(recent) >= self._plan.floor * self._plan.samples_per_s * sustained_s
+            return enough and all(quality(one, found.rules) is Quality.GOOD for one in recent)
+
+        wait_until(good, what="sustained good service", timeout_s=timeout_s, every_s=0.2)
+
+    def stop(self) -> None:
+        """End both; ``downtime`` and ``losses`` can be asked afterwards."""
+        self._availability = self._sampler.stop()
+        self._ledger.stop()
+        found = self._availability
+        self._journal.write(
+            "traffic",
+            total=found.total,
+            good=found.good,
+            bad=dict(found.bad),
+            slips=found.slips,
+            worst_slip_ms=found.worst_slip_ms,
+            offered_rps=found.offered_rps,
+            achieved_rps=found.achieved_rps,
+            unknown_because=list(found.unknown_because),
+        )
+
+    def downtime(self, fault_at: float) -> Downtime:
+        """Return what clients saw since the fault (seconds since the epoch)."""
+        assert self._availability is not None
+        found = self._availability
+        recovery = found.recovery_after(fault_at)
+        known = found.known
+        if isinstance(recovery, NotRecovered):
+            why, rto_s = recovery.reason, None
+        else:
+            why, rto_s = "", recovery.rto_s
+        return Downtime(
+            samples=found.total,
+            good_before_fault=found.good_before(fault_at, self._plan.warm_up_s),
+            bad=found.bad_total,
+            slips=found.slips,
+            rto_s=rto_s,
+            resolution_s=found.resolution_s,
+            why_not="; ".join(found.unknown_because) if not known else why,
+            known=known,
+        )
+
+    def losses(self, fault_at: float) -> WriteLosses:
+        """Read every acknowledged write back and return what is lost."""
+        history = self._ledger.history()
+        found = self._ledger.verify(deadline_s=30)
+        return WriteLosses(
+            acknowledged=found.acknowledged,
+            before_fault=history.acknowledged_before(fault_at, window_s=3600),
+            lost=found.lost,
+            lost_keys=tuple(found.lost_keys),
+            unread=found.unread,
+            unread_reasons=tuple(found.unread_reasons),
+            unknown_writes=found.unknown_writes,
+            rpo_s=found.rpo_s(fault_at),
+        )
+
+    def _await_floor(self) -> None:
+        plan = self._plan
+
+        def enough() -> bool:
+            now = time.time()
+            samples = self._sampler.availability().good_before(now, plan.warm_up_s)
+            writes = self._ledger.history().acknowledged_before(now, plan.warm_up_s)
+            return (
+                samples >= plan.floor * plan.samples_per_s * plan.warm_up_s
+                and writes >= plan.floor * plan.writes_per_s * plan.warm_up_s
+            )
+
+        try:
+            wait_until(enough, what="traffic at its floor", timeout_s=20, every_s=0.2)
+        except TimedOut as error:
+            raise TooLittleTraffic(f"{error}; the service does not take the traffic that the scenario needs") from None
+
+    def _write_canary(self) -> None:
+        """Write the one key that the sampler reads. Raises TooLittleTraffic when the service does not take it."""
+        write = self._api.write
+        base = self._target.instance.url if self._target.instance else None
+        body = loads((write.body or "").replace("{value}", "canary"))
+        answer = request(self._target, write.method, f"{base}{write.path_for(self._canary)}", json=body)
+        if answer.status not in write.expected:
+            raise TooLittleTraffic(f"the first write was not taken: {answer.summary()}; is the service healthy?")
+
+    def _clean_up(self) -> None:
+        """Delete every key that was written here, and journal what could not be."""
+        cleaned = self._ledger.cleanup(deadline_s=30)
+        left = list(cleaned.left)
+        delete = self._api.delete
+        base = self._target.instance.url if self._target.instance else None
+        for key in self._extra_keys:
+            answer = request(self._target, delete.method, f"{base}{delete.path_for(key)}")
+            if answer.status not in (*delete.expected, *delete.absent):
+                left.append(key)
+        self._journal.write("traffic-cleanup", deleted=cleaned.deleted, left=left, reasons=list(cleaned.reasons))

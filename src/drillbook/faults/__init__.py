@@ -1,0 +1,41 @@
+"""Harm that can be undone: written down before it is done, proved, and undone whatever becomes of the runner."""
+
+from .abort import AbortWatch, Condition, over
+from .guard import Refusal, permit
+from .handle import Timing, Watchdog
+from .lifecycle import Aborted, Blast, DidNotBite, Fault, IllegalUse, Injection, Limits, NotRecovered, State
+from .process import KillInstance, PauseInstance, StopInstance
+from .records import Held, LeftBehind, Leftover, leftovers
+from .session import FaultSession, NotPermitted
+from .undo import NotUndone, Undo, WatchdogDied
+
+__all__ = [
+    "AbortWatch",
+    "Aborted",
+    "Blast",
+    "Condition",
+    "DidNotBite",
+    "Fault",
+    "FaultSession",
+    "Held",
+    "IllegalUse",
+    "Injection",
+    "KillInstance",
+    "LeftBehind",
+    "Leftover",
+    "Limits",
+    "NotPermitted",
+    "NotRecovered",
+    "NotUndone",
+    "PauseInstance",
+    "Refusal",
+    "State",
+    "StopInstance",
+    "Timing",
+    "Undo",
+    "Watchdog",
+    "WatchdogDied",
+    "leftovers",
+    "over",
+    "permit",
+]

@@ -1,0 +1,5 @@
+"""Importing this makes every family's undo executable: the watchdog and ``recover`` act from data alone."""
+
+from . import process
+
+__all__ = ["process"]

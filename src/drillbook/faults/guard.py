@@ -1,0 +1,140 @@
+"""Protected means protected: every condition that must hold before a harm, each refusal with its mend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .records import Held, LeftBehind, LocalClaim, holder_of, leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..environment import Environment
+    from .lifecycle import Blast
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing may be disrupted here; the sentence says what would change that."""
+
+    reason: str
+
+
+def permit(
+    environment: Environment,
+    disrupt: str | None,
+    blast: Blast,
+    *,
+    active: Iterable[Blast] = (),
+    claim: LocalClaim | None = None,
+) -> Refusal | None:
+    """Say whether a fault may be injected; changes nothing, so a plan may ask too.
+
+    Args:
+        environment: where.
+        disrupt: the value of ``--disrupt``.
+        blast: what the fault would hit.
+        active: what is hit already; all together must stay within the limits.
+        claim: our hold on the environment; without it the answer is whether it could be had.
+
+    Returns:
+        The first refusal, or None.
+    """
+    return (
+        _not_asked_for(environment, disrupt)
+        or _not_marked(environment)
+        or _too_much(environment, (*active, blast))
+        or _not_ours(environment.name, claim)
+    )
+
+
+def enter(environment: Environment, disrupt: str | None, *, run: str) -> LocalClaim | Refusal:
+    """Take an environment for faults.
+
+    Args:
+        environment: where.
+        disrupt: the value of ``--disrupt``.
+        run: the directory of the run's journal.
+
+    Returns:
+        Our hold on it, or why it cannot be had.
+    """
+    refused = _not_asked_for(environment, disrupt) or _not_marked(environment)
+    if refused is not None:
+        return refused
+    try:
+        return LocalClaim.take(environment.name, run=run)
+    except (Held, LeftBehind) as error:
+        return Refusal(str(error))
+
+
+def _not_asked_for(environment: Environment, disrupt: str | None) -> Refusal | None:
+    if not environment.disruption.allowed:
+        return Refusal(
+            f"{environment.name} allows no disruption; set allowed = true under [disruption] in {environment.path}"
+        )
+    if disrupt is None:
+        return Refusal(f"nobody asked for disruption; add --disrupt {environment.name}")
+    if disrupt != environment.name:
+        return Refusal(f"--disrupt names {disrupt} and the environment is {environment.name}; they must be the same")
+    return None
+
+
+def _not_marked(environment: Environment) -> Refusal | None:
+    marker = environment.disruption.marker
+    if marker is None:
+        return Refusal(
+            f"{environment.name} names no marker; set marker under [disruption] to a file on the target whose "
+            f"lines name the environments it may be disrupted as"
+        )
+    path = environment.path.parent / marker
+    try:
+        names = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        return Refusal(f"the target bears no marker, {path}: {why}; write {environment.name} into it on the target")
+    if environment.name not in names:
+        listed = ", ".join(filter(None, names)) or "nothing"
+        return Refusal(
+            f"the marker {path} names {listed}, not {environment.name}; this may be another target than you think"
+        )
+    return None
+
+
+def _too_much(environment: Environment, blasts: Iterable[Blast]) -> Refusal | None:
+    """Count all that would be hit at once; an instance that two faults hit counts once."""
+    limits = environment.disruption.at_most
+    hit: dict[str, set[str]] = {}
+    totals: dict[str, int] = {}
+    for blast in blasts:
+        hit.setdefault(blast.component, set()).update(blast.instances)
+        totals[blast.component] = max(blast.of_total, totals.get(blast.component, 0))
+    count = sum(len(names) for names in hit.values())
+    if count > limits.instances:
+        names = ", ".join(name for found in hit.values() for name in sorted(found))
+        return Refusal(
+            f"{count} instances would be hit ({names}), at most {limits.instances} may be; "
+            f"choose fewer, or raise disruption.at_most.instances in {environment.path}"
+        )
+    for component, found in hit.items():
+        share = len(found) / totals[component] if totals[component] else 1.0
+        if share > limits.share:
+            return Refusal(
+                f"{len(found)} of {totals[component]} instances of {component} would be hit, a share of "
+                f"{share:.2f}, at most {limits.share:.2f} may be; choose fewer, or raise "
+                f"disruption.at_most.share in {environment.path}"
+            )
+    return None
+
+
+def _not_ours(name: str, claim: LocalClaim | None) -> Refusal | None:
+    if claim is not None:
+        if claim.held and claim.environment == name:
+            return None
+        return Refusal(f"{name} is not held by this run any more; start the run again")
+    holder = holder_of(name)
+    if holder is not None:
+        return Refusal(str(Held(name, holder)))
+    left = leftovers(name)
+    return Refusal(str(LeftBehind(name, left))) if left else None

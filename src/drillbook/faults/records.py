@@ -1,0 +1,383 @@
+"""What must survive a run that dies: who holds an environment, until when, and how to undo what was done there.
+
+Locally an environment's claim is a directory (``<state>/faults/<environment>/``): a locked file, a lease, and one
+file for each undo. Elsewhere all three will be one object on the target; ``Claim`` is the face of both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import getpass
+import json
+import os
+import secrets
+import socket
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from .. import clock
+from ..polling import TimedOut, wait_until
+from ..state import state_directory
+from .undo import BadUndo, Undo
+
+if TYPE_CHECKING:
+    from ..model import Json
+
+_SHAPE = 1
+_SUFFIX = ".json"
+_PASSERS_BY_S = 0.3
+"""Those who only look whether the lock is free hold it for a moment."""
+
+
+class Held(Exception):
+    """Somebody else holds the environment."""
+
+    def __init__(self, environment: str, holder: Holder | None) -> None:
+        self.holder = holder
+        who = holder.words() if holder else "somebody who left no name"
+        super().__init__(f"{environment} is held by {who}; wait for it, or end it: drillbook abort --env {environment}")
+
+
+class LeftBehind(Exception):
+    """A run died and left harm, or may have."""
+
+    def __init__(self, environment: str, left: tuple[Leftover, ...]) -> None:
+        self.left = left
+        what = "; ".join(one.words() for one in left)
+        super().__init__(f"{environment} has leftovers: {what}; undo them: drillbook recover --env {environment}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One harm's undo, as it is written down before the harm."""
+
+    id: str
+    environment: str
+    epoch: int
+    """Which claim of the environment wrote it."""
+    fault: str
+    undo: Undo
+    recorded_at: str
+    """RFC 3339, UTC."""
+    run: str
+    """The directory of the run's journal."""
+    undone: str | None = None
+    """The evidence, once the watchdog has undone it and waits for the runner's end."""
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the record as one object."""
+        return {
+            "shape": _SHAPE,
+            "id": self.id,
+            "environment": self.environment,
+            "epoch": self.epoch,
+            "fault": self.fault,
+            "undo": self.undo.to_json(),
+            "recorded_at": self.recorded_at,
+            "run": self.run,
+            "undone": self.undone,
+        }
+
+    @classmethod
+    def from_json(cls, value: Json) -> Record:
+        """Read what ``to_json`` wrote. Raises BadUndo."""
+        if not isinstance(value, dict) or value.get("shape") != _SHAPE:
+            raise BadUndo("not an undo record of this version of Drillbook")
+        epoch, undone = value.get("epoch"), value.get("undone")
+        words = {key: value.get(key) for key in ("id", "environment", "fault", "recorded_at", "run")}
+        if not isinstance(epoch, int) or not all(isinstance(word, str) for word in words.values()):
+            raise BadUndo("an undo record with missing parts")
+        return cls(
+            **{key: str(word) for key, word in words.items()},
+            epoch=epoch,
+            undo=Undo.from_json(value.get("undo")),
+            undone=undone if isinstance(undone, str) else None,
+        )
+
+
+def new_record(claim: Claim, *, fault: str, undo: Undo, run: str) -> Record:
+    """Return a record for a fault that is about to be injected."""
+    return Record(secrets.token_hex(6), claim.environment, claim.epoch, fault, undo, clock.now(), run)
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """An undo record that nobody guards any more."""
+
+    path: Path
+    record: Record | None
+    problem: str | None = None
+    """Why the record cannot be read."""
+
+    def words(self) -> str:
+        """Say what was left, in a few words."""
+        if self.record is None:
+            return f"{self.path} ({self.problem})"
+        return f'"{self.record.fault}" since {self.record.recorded_at}'
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds an environment."""
+
+    who: str
+    host: str
+    pid: int
+    since: str
+    """RFC 3339, UTC."""
+    run: str
+    epoch: int
+    watchdog: int | None = None
+    """The process that undoes; None before it is ready."""
+
+    def words(self) -> str:
+        """Say who it is, in a few words."""
+        return f"{self.who} on {self.host}, process {self.pid}, since {self.since}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """How long a run may hold harm in an environment."""
+
+    epoch: int
+    expires_at: float
+    """Seconds since 1970; each heartbeat moves it on."""
+    ends_at: float
+    """Seconds since 1970; nothing moves it."""
+
+
+class Claim(Protocol):
+    """An environment held for faults: lock, lease and undo records as one thing."""
+
+    @property
+    def environment(self) -> str:
+        """The environment's name."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Counts the claims of this environment: a later one has a greater number."""
+        ...
+
+    def put(self, record: Record) -> None:
+        """Write a record so that it survives the machine's death, before this returns."""
+        ...
+
+    def remove(self, record_id: str) -> None:
+        """Remove a record whose harm is proven undone; one that is not there is fine."""
+        ...
+
+    def found(self) -> tuple[Leftover, ...]:
+        """Return all records there are."""
+        ...
+
+    def renew(self, lease: Lease) -> None:
+        """Publish how long the claim holds."""
+        ...
+
+    def release(self) -> None:
+        """Let go. Another process that shares the claim still holds it."""
+        ...
+
+
+class LocalClaim:
+    """A claim as files of this user on this machine; held (flock) by all who have its file open."""
+
+    def __init__(self, environment: str, folder: Path, fd: int, holder: Holder) -> None:
+        self.environment = environment
+        self.folder = folder
+        self.fd = fd
+        self.holder = holder
+
+    @property
+    def epoch(self) -> int:
+        """Counts the claims of this environment."""
+        return self.holder.epoch
+
+    @property
+    def held(self) -> bool:
+        """Whether this process still holds it."""
+        return self.fd >= 0
+
+    @classmethod
+    def take(cls, environment: str, *, run: str, leftovers_are_fine: bool = False) -> LocalClaim:
+        """Take an environment.
+
+        Args:
+            environment: its name.
+            run: the directory of the run's journal.
+            leftovers_are_fine: for the one who comes to undo them.
+
+        Raises:
+            Held: another run, or the watchdog that cleans up after it, holds it.
+            LeftBehind: nobody holds it, and there are undo records.
+        """
+        folder = folder_of(environment)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _lock_or_raise(fd, environment)
+            for unfinished in folder.glob(f".*{_SUFFIX}.*"):  # its writer died before any harm
+                unfinished.unlink(missing_ok=True)
+            if not leftovers_are_fine:
+                _refuse_leftovers(environment, folder)
+            before = _read_holder(fd)
+            claim = cls(environment, folder, fd, _ourselves(run, 1 + (before.epoch if before else 0)))
+            claim.tell(claim.holder)
+        except BaseException:
+            os.close(fd)
+            raise
+        return claim
+
+    def tell(self, holder: Holder) -> None:
+        """Write down who holds it."""
+        self.holder = holder
+        line = json.dumps(asdict(holder)).encode() + b"\n"
+        os.pwrite(self.fd, line, 0)
+        os.ftruncate(self.fd, len(line))
+
+    def put(self, record: Record) -> None:
+        """Write a record and put it onto the disk, its folder's entry included."""
+        write_durably(self.folder / f"{record.id}{_SUFFIX}", json.dumps(record.to_json(), indent=2) + "\n")
+
+    def mark(self, record: Record, evidence: str) -> None:
+        """Note in a record that its harm is undone, for whoever waits for that."""
+        self.put(replace(record, undone=evidence))
+
+    def remove(self, record_id: str) -> None:
+        """Remove a record; one that is not there is fine."""
+        (self.folder / f"{record_id}{_SUFFIX}").unlink(missing_ok=True)
+        _sync_folder(self.folder)
+
+    def found(self) -> tuple[Leftover, ...]:
+        """Return all records there are."""
+        return _found(self.folder)
+
+    def renew(self, lease: Lease) -> None:
+        """Publish how long the claim holds."""
+        fresh = self.folder / ".lease.new"
+        fresh.write_text(json.dumps(asdict(lease)) + "\n", "utf-8")
+        fresh.replace(self.folder / "lease")
+
+    def release(self) -> None:
+        """Let go."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def folder_of(environment: str) -> Path:
+    """Return where an environment's claim and records are. Raises ValueError for what is no environment's name."""
+    if not environment or environment.startswith(".") or "/" in environment:
+        raise ValueError(f"not the name of an environment: {environment!r}")
+    return state_directory() / "faults" / environment
+
+
+def leftovers(environment: str) -> tuple[Leftover, ...]:
+    """Return the undo records that nobody guards: the runner and its watchdog are both gone.
+
+    While somebody holds the environment its records are not leftovers, and the answer is empty.
+    """
+    folder = folder_of(environment)
+    return () if holder_of(environment) else _found(folder)
+
+
+def holder_of(environment: str) -> Holder | None:
+    """Return who holds an environment, or None when it is free."""
+    try:
+        fd = os.open(folder_of(environment) / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_holder(fd) or Holder("somebody", "this machine", 0, "an unknown time", "", 0)
+    finally:
+        os.close(fd)
+    return None
+
+
+def read_record(path: Path) -> Leftover:
+    """Read one record file; what cannot be read is a leftover with its problem."""
+    try:
+        return Leftover(path, Record.from_json(json.loads(path.read_text("utf-8"))))
+    except OSError as error:
+        return Leftover(path, None, error.strerror)
+    except (ValueError, BadUndo) as error:
+        return Leftover(path, None, str(error))
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write a file whole or not at all, and put it and its folder's entry onto the disk before returning."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def now_s() -> float:
+    """Return the wall clock, in seconds since 1970: leases are read by other machines."""
+    return time.time()
+
+
+def _lock_or_raise(fd: int, environment: str) -> None:
+    try:
+        wait_until(lambda: _lock(fd), what="the lock", timeout_s=_PASSERS_BY_S, every_s=0.02)
+    except TimedOut:
+        raise Held(environment, _read_holder(fd)) from None
+
+
+def _refuse_leftovers(environment: str, folder: Path) -> None:
+    left = _found(folder)
+    if left:
+        raise LeftBehind(environment, left)
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _found(folder: Path) -> tuple[Leftover, ...]:
+    paths = sorted(path for path in folder.glob(f"*{_SUFFIX}") if not path.name.startswith("."))
+    rows = (read_record(path) for path in paths)
+    return tuple(row for row in rows if row.record is not None or row.path.exists())
+
+
+def _read_holder(fd: int) -> Holder | None:
+    try:
+        value = json.loads(os.pread(fd, 65536, 0))
+        return Holder(**value)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _ourselves(run: str, epoch: int) -> Holder:
+    try:
+        who = getpass.getuser()
+    except (OSError, KeyError):
+        who = f"user {os.getuid()}"
+    return Holder(who, socket.gethostname(), os.getpid(), clock.now(), run, epoch)

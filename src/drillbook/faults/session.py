@@ -1,0 +1,104 @@
+"""A run's faults: the environment taken, a watchdog beside it, and every fault through the guard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from .guard import Refusal, enter, permit
+from .handle import Timing, Watchdog
+from .lifecycle import Aborted, Fault, Injection, Limits
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..environment import Environment
+    from ..journal import Journal
+    from .records import LocalClaim
+
+
+class NotPermitted(Exception):
+    """The environment does not allow this fault; the text says what would change that."""
+
+
+class FaultSession:
+    """An environment held for faults, for one run; ``open`` makes one and ``close`` leaves nothing behind."""
+
+    def __init__(
+        self, environment: Environment, disrupt: str | None, *, claim: LocalClaim, watchdog: Watchdog, journal: Journal
+    ) -> None:
+        self.watchdog = watchdog
+        self._environment = environment
+        self._disrupt = disrupt
+        self.claim = claim
+        self._journal = journal
+        self._injections: list[Injection] = []
+
+    @classmethod
+    def open(
+        cls, environment: Environment, disrupt: str | None, *, journal: Journal, timing: Timing | None = None
+    ) -> Self | Refusal:
+        """Take the environment and start the watchdog.
+
+        Args:
+            environment: where.
+            disrupt: the value of ``--disrupt``.
+            journal: the run's record.
+            timing: when the watchdog acts by itself.
+
+        Returns:
+            The session, or why there is none.
+
+        Raises:
+            WatchdogDied: it did not start; nothing is held.
+        """
+        claim = enter(environment, disrupt, run=str(journal.directory.absolute()))
+        if isinstance(claim, Refusal):
+            return claim
+        try:
+            watchdog = Watchdog.start(claim, journal, timing)
+        except BaseException:
+            claim.release()
+            raise
+        return cls(environment, disrupt, claim=claim, watchdog=watchdog, journal=journal)
+
+    def prepare(self, fault: Fault, *, limits: Limits | None = None) -> Injection:
+        """Return a fault ready to be injected: ``with session.prepare(fault) as injection: ...``.
+
+        Injecting raises NotPermitted when the guard refuses it then, beside what is already in.
+        """
+        injection = Injection(
+            fault,
+            claim=self.claim,
+            watchdog=self.watchdog,
+            journal=self._journal,
+            limits=limits,
+            permit=lambda: self._permit(fault),
+        )
+        self._injections.append(injection)
+        return injection
+
+    def check(self) -> None:
+        """Raise Aborted when the watchdog has undone everything by itself: a person, silence, the lease's end."""
+        if self.watchdog.fenced:
+            raise Aborted(self.watchdog.fenced)
+
+    def close(self) -> bool:
+        """Undo what is still in, let the watchdog finish, and let go. Return whether nothing is left behind."""
+        try:
+            return self.watchdog.close()
+        finally:
+            self.claim.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _permit(self, fault: Fault) -> None:
+        active = tuple(found.fault.blast for found in self._injections if found.active)
+        refused = permit(self._environment, self._disrupt, fault.blast, active=active, claim=self.claim)
+        if refused is not None:
+            raise NotPermitted(refused.reason)

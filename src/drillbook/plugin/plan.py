@@ -1,0 +1,58 @@
+"""--plan: what the selected scenarios would do here, and whether they may. Changes nothing."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import TYPE_CHECKING
+
+from ..drill.ends import Refused
+from ..drill.scenario import Script, prepare
+from ..faults import permit
+from .exits import NOTHING_JUDGED
+from .selection import script_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pytest
+
+    from .gate import Gate
+
+
+def show(gate: Gate, items: Sequence[pytest.Item]) -> int:
+    """Print each scenario with its faults; return 0 when all may run, 11 when one is refused or none is selected."""
+    scripts = [(item, script) for item in items if (script := script_of(item))]
+    refused = not scripts
+    for item, script in scripts:
+        gate.say("")
+        gate.say(f"{item.nodeid}: {_claim(item)}")
+        for line, bad in _lines(gate, script):
+            refused = refused or bad
+            gate.say(f"  {line}")
+    gate.say("")
+    gate.say("plan only: nothing was changed" if scripts else "plan: no scenario is selected")
+    return NOTHING_JUDGED if refused else 0
+
+
+def _lines(gate: Gate, script: Script) -> Iterator[tuple[str, bool]]:
+    assert gate.environment is not None
+    try:
+        faults = prepare(script, gate.environment)
+    except Refused as reason:
+        yield f"refused: {reason}", True
+        return
+    for fault in faults:
+        hit = fault.blast
+        share = f"{len(hit.instances)} of {hit.of_total} {hit.component}"
+        yield f"fault     {fault.name}: {', '.join(hit.instances)} ({share})", False
+        yield f"undo      {fault.undo.kind} {json.dumps(dict(fault.undo.data))}", False
+        if refusal := permit(gate.environment, gate.options.disrupt, fault.blast):
+            yield f"refused   {refusal.reason}", True
+    traffic = script.traffic
+    yield f"traffic   {traffic.samples_per_s:g} reads/s and {traffic.writes_per_s:g} writes/s", False
+    yield f"holds     {', '.join(row.id for row in script.holds)}", False
+
+
+def _claim(item: pytest.Item) -> str:
+    return (inspect.getdoc(getattr(item, "function", None)) or "").partition("\n")[0]

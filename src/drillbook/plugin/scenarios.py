@@ -1,0 +1,159 @@
+"""Scenarios in pytest: declared by a decorator, refused before anything is touched, judged when their story is told."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..drill.ends import Refused
+from ..model import Outcome
+from .selection import script_of
+from .verdicts import NotMet, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import FrameType
+
+    from ..drill.scenario import Scenario, Script
+    from ..environment import Environment
+    from ..faults import FaultSession
+    from .gate import Gate
+
+SCENARIOS = pytest.StashKey["Scenarios"]()
+_STORY = pytest.StashKey["Scenario"]()
+
+
+def scenario_test(script: Script) -> Callable[..., Any]:
+    """Declare a test as a scenario that follows this script; it takes the ``scenario`` fixture."""
+    return pytest.mark.scenario(script)
+
+
+class Scenarios:
+    """Opens the environment for faults when the first scenario needs it, and judges what each one recorded."""
+
+    def __init__(self, config: pytest.Config, gate: Gate) -> None:
+        self._config = config
+        self._gate = gate
+        self._session: FaultSession | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """With --plan, show what would be done and run nothing."""
+        if not self._gate.options.plan or self._config.option.collectonly:
+            if any(script_of(item) for item in session.items) and self._gate.worker is None:
+                signal.signal(signal.SIGTERM, _end_like_ctrl_c)
+            return None
+        from .plan import show  # noqa: PLC0415 - only with --plan
+
+        session.exitstatus = show(self._gate, session.items)
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Judge a scenario as soon as its story is told."""
+        yield
+        story = item.stash.get(_STORY, None)
+        if story is not None:
+            self._judge(item, story)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Let go of the environment before the summary is written; what is left behind fails the run."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            clean = session.close()
+            if not clean and self._gate.journal is not None:
+                self._gate.journal.write("left-behind", environment=self._gate.options.environment)
+                self._gate.say(
+                    f"a fault may be left behind: run drillbook recover --env {self._gate.options.environment}"
+                )
+
+    def tell(self, item: pytest.Item) -> Scenario:
+        """Return the scenario of a test, the environment held for it. Raises Refused."""
+        from ..drill.scenario import Scenario  # noqa: PLC0415 - only scenarios pay for it
+
+        gate = self._gate
+        script = script_of(item)
+        assert script is not None
+        assert gate.environment is not None
+        assert gate.journal is not None
+        try:
+            session = self._open_for(script)
+        except Refused as refused:
+            gate.journal.write("refused", test=item.nodeid, reason=str(refused))
+            item.user_properties.append(("verdict", "refused"))
+            raise
+        story = Scenario(
+            script,
+            item.name,
+            environment=gate.environment,
+            session=session,
+            journal=gate.journal,
+            say=gate.say,
+        )
+        item.stash[_STORY] = story
+        return story
+
+    def _open_for(self, script: Script) -> FaultSession:
+        """Return the environment held for faults, when it allows all of this script's. Raises Refused."""
+        from ..drill.scenario import prepare  # noqa: PLC0415 - only scenarios pay for it
+        from ..faults import permit  # noqa: PLC0415 - as above
+
+        environment, options = self._gate.environment, self._gate.options
+        assert environment is not None
+        if environment.mutations_namespace is None:
+            raise Refused("its clients write, and [mutations] does not allow that here")
+        session = self._open(environment)
+        for fault in prepare(script, environment):
+            refusal = permit(environment, options.disrupt, fault.blast, claim=session.claim)
+            if refusal is not None:
+                raise Refused(f"{fault.name}: {refusal.reason}")
+        return session
+
+    def _open(self, environment: Environment) -> FaultSession:
+        """Open the environment for faults, once. Raises Refused."""
+        from ..faults import FaultSession, Refusal  # noqa: PLC0415 - only scenarios pay for it
+
+        if self._session is None:
+            assert self._gate.journal is not None
+            opened = FaultSession.open(environment, self._gate.options.disrupt, journal=self._gate.journal)
+            if isinstance(opened, Refusal):
+                raise Refused(opened.reason)
+            self._session = opened
+        return self._session
+
+    def _judge(self, item: pytest.Item, story: Scenario) -> None:
+        """Journal a verdict for every row; raise for the worst of those that nothing excuses."""
+        assert self._gate.journal is not None
+        open_ones = []
+        for row, verdict, readings in story.verdicts():
+            for one in readings:
+                self._gate.journal.observation(one, 0)
+            excuse = self._gate.settle(row, verdict, item, story.script.system, readings, 0)
+            if verdict.outcome is not Outcome.MET and excuse is None:
+                open_ones.append(verdict)
+        if item.get_closest_marker("drill") and (line := story.drill_line()):
+            self._gate.journal.write("drill", test=item.nodeid, line=line)
+        if not open_ones:
+            return
+        worst = min(open_ones, key=lambda one: one.outcome is not Outcome.NOT_MET)
+        item.user_properties.append(("verdict", worst.outcome.value))
+        told = "; ".join(f"{one.id}: expected {one.expected}; observed {one.observed}" for one in open_ones)
+        raise NotMet(told) if worst.outcome is Outcome.NOT_MET else Unknown(told)
+
+
+@pytest.fixture
+def scenario(request: pytest.FixtureRequest) -> Scenario:
+    """The scenario that the test declares, in an environment that is held for it and allows its faults."""
+    return request.config.stash[SCENARIOS].tell(request.node)
+
+
+def _end_like_ctrl_c(_number: int, _frame: FrameType | None) -> None:
+    """Let a SIGTERM end the run as Ctrl-C does: faults are undone, the summary is written."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt("SIGTERM")
+
+
+__all__ = ["Scenarios", "scenario", "scenario_test"]

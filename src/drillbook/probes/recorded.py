@@ -1,0 +1,129 @@
+"""What a scenario has seen while it ran: readings that no probe could take on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from ..model import CannotObserve, Target
+from .base import ReadingProbe
+from .logs import Entry
+
+if TYPE_CHECKING:
+    from ..model import System
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How one instance ended when it was told to."""
+
+    instance: str
+    exit_code: int | None
+    killed: bool
+    """Whether the grace had to be ended by SIGKILL."""
+    took_s: float
+    said: tuple[Entry, ...]
+    """Its log entries since it was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What became of the requests that were in flight."""
+
+    started: int
+    completed: tuple[int, ...]
+    """The statuses of those that were answered."""
+    dropped: tuple[str, ...]
+    """Why the others were not."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLosses:
+    """What became of the acknowledged writes."""
+
+    acknowledged: int
+    before_fault: int
+    lost: int
+    lost_keys: tuple[str, ...]
+    unread: int
+    unread_reasons: tuple[str, ...]
+    unknown_writes: int
+    """Writes without an answer: they may have happened, and count neither as acknowledged nor as lost."""
+    rpo_s: float | None
+    """From the oldest lost acknowledged write to the fault; None when something acknowledged could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Downtime:
+    """The service as its client saw it, from open-loop samples."""
+
+    samples: int
+    good_before_fault: int
+    bad: int
+    slips: int
+    rto_s: float | None
+    """From the fault to sustained good service; None when that was not reached."""
+    resolution_s: float
+    why_not: str
+    """Why it is not known or not reached; empty otherwise."""
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a procedure, done and verified."""
+
+    name: str
+    began_s: float
+    """Since the procedure began."""
+    took_s: float
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A procedure's steps in the order in which they were done."""
+
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sights:
+    """What an instance said of itself while the fault was in effect: one text a look."""
+
+    seen: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recorded(ReadingProbe[V], Generic[V]):
+    """A place for one reading of a scenario; ``shape`` is the reading's type."""
+
+    name: str
+    shape: type[Any]
+    timeout_s: ClassVar[float] = 1.0
+
+    @property
+    def reading(self) -> type[Any]:  # type: ignore[override] # chosen by each place, not by the class
+        """The reading's type."""
+        return self.shape
+
+    @property
+    def key(self) -> str:
+        """The place's name."""
+        return f"recorded {self.name}"
+
+    def targets(self, system: System) -> tuple[Target, ...]:
+        """Return the scenario as one target."""
+        return (Target(system, "scenario"),)
+
+    def source(self, target: Target) -> str:
+        """Return what was recorded, and of which system."""
+        return f"{self.name} of {target.system.name}, recorded by the scenario"
+
+    def observe(self, target: Target) -> V:
+        """Refuse: only the scenario itself can record this."""
+        raise CannotObserve(
+            f"{target.system.name}: nobody recorded {self.name}", mend="run the scenario that records it"
+        )

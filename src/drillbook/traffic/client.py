@@ -1,0 +1,115 @@
+"""An HTTP client that tells what certainly did not happen from what may have happened."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+import aiohttp
+from yarl import URL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .service import Address
+
+_NAMES_LIVE_S = 1
+"""How long an address is remembered for a name: a failover by DNS must be seen when it happens."""
+
+
+class Kind(StrEnum):
+    """What became of a request."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    """Nobody listened; nothing was sent."""
+    UNREACHED = "unreached"
+    """No connection came about (name, route, TLS, connect timeout); nothing was sent."""
+    RESET = "reset"
+    """The connection broke, or the answer was no HTTP, after sending had begun."""
+    TIMEOUT = "timeout"
+    """No whole answer in time; it may have been sent."""
+
+
+_OUR_OWN_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+"""This machine ran out of something: the eye is broken, and nothing is said about the service."""
+NOTHING_SENT = frozenset({Kind.REFUSED, Kind.UNREACHED})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of one request, and which address (by its place in the list) it ended at."""
+
+    kind: Kind
+    url: int
+    status: int | None = None
+    body: bytes = b""
+
+
+class Client:
+    """Sends each request once, over a connection of its own.
+
+    A connection of its own because a kept one that the server closes at the wrong moment looks like a failure of the
+    request. The latency therefore includes connecting.
+    """
+
+    def __init__(self, address: Address, *, timeout_s: float, connect_timeout_s: float) -> None:
+        self._address = address
+        self._timeout_s = timeout_s
+        self._preferred = 0
+        tls = ssl.create_default_context(cafile=address.ca_file)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, force_close=True, ssl=tls, ttl_dns_cache=_NAMES_LIVE_S),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
+            headers=address.headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+        # aiohttp sends GET and DELETE a second time when the first was reset, and has no public switch for it (10790).
+        self._session._retry_connection = False  # noqa: SLF001 - a test counts the connections
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def send(
+        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send one request to the first address that takes a connection, and read the whole answer."""
+        at = self._preferred
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                for step in range(len(self._address.urls)):
+                    at = (at + 1) % len(self._address.urls) if step else at
+                    reply = await self._try(at, method, path, body, headers)
+                    if reply.kind not in NOTHING_SENT:
+                        self._preferred = at if step else self._preferred
+                        break
+        except TimeoutError:
+            return Reply(Kind.TIMEOUT, at)
+        return reply
+
+    async def _try(
+        self, at: int, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
+    ) -> Reply:
+        url = URL(self._address.urls[at] + path)
+        try:
+            async with self._session.request(
+                method, url, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                return Reply(Kind.ANSWERED, at, response.status, await response.read())
+        except aiohttp.ClientConnectorError as error:
+            if error.os_error.errno in _OUR_OWN_FAULT:
+                raise
+            refused = isinstance(error.os_error, ConnectionRefusedError)
+            return Reply(Kind.REFUSED if refused else Kind.UNREACHED, at)
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorCertificateError):
+            return Reply(Kind.UNREACHED, at)
+        except aiohttp.ClientError:
+            return Reply(Kind.RESET, at)

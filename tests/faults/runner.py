@@ -1,0 +1,141 @@
+"""A run in a process of its own: takes the lab, injects one fault, says so, and stays until its stdin ends.
+
+    runner.py ENVIRONMENT_FILE RUN_DIRECTORY FAULT NAME [MOMENT SIGNAL] [--beat-limit S]
+
+With a moment (before-harm, after-harm, in-harm) it sends the signal to itself right then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from drillbook import environment as environments
+from drillbook.faults import (
+    Aborted,
+    Blast,
+    Fault,
+    FaultSession,
+    KillInstance,
+    PauseInstance,
+    Refusal,
+    StopInstance,
+    Timing,
+    Undo,
+    WatchdogDied,
+)
+from drillbook.journal import Journal
+from drillbook.model import System
+from drillbook.redaction import Redactor
+
+FAULTS: dict[str, Callable[[System, str], Fault]] = {
+    "kill": KillInstance.of,
+    "stop": StopInstance.of,
+    "pause": PauseInstance.of,
+}
+
+
+class Fatal:
+    """A fault whose author dies at a given moment."""
+
+    def __init__(self, fault: Fault, moment: str, number: signal.Signals, control: Path) -> None:
+        self._fault = fault
+        self._moment = moment
+        self._number = number
+        self._control = control
+
+    @property
+    def name(self) -> str:
+        return self._fault.name
+
+    @property
+    def blast(self) -> Blast:
+        return self._fault.blast
+
+    @property
+    def undo(self) -> Undo:
+        return self._fault.undo
+
+    def inject(self) -> None:
+        if self._moment == "before-harm":
+            self._now()
+        elif self._moment == "in-harm":
+            self._send_without_waiting()
+            self._now()
+        self._fault.inject()
+        if self._moment == "after-harm":
+            self._now()
+
+    def in_effect(self) -> str | None:
+        return self._fault.in_effect()
+
+    def recovered(self) -> str | None:
+        return self._fault.recovered()
+
+    def _now(self) -> None:
+        say(f"now {self._moment}")
+        os.kill(os.getpid(), self._number)
+
+    def _send_without_waiting(self) -> None:
+        """Leave the harm on its way: nobody waits for the answer."""
+        self._kept = []
+        for name in self._fault.blast.instances:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.connect(str(self._control))
+            connection.sendall(json.dumps({"do": "signal", "name": name, "signal": "KILL"}).encode() + b"\n")
+            self._kept.append(connection)
+
+
+def say(line: str) -> None:
+    os.write(1, line.encode() + b"\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("fault", choices=FAULTS)
+    parser.add_argument("name")
+    parser.add_argument("--at", default="")
+    parser.add_argument("--signal", default="KILL")
+    parser.add_argument("--beat-limit", type=float, default=5.0)
+    parser.add_argument("--lease", type=float, default=60.0)
+    parser.add_argument("--forked-child", action="store_true")
+    given = parser.parse_args()
+    say("begun")
+    environment = environments.load(given.file)
+    system = environment.systems["config-manager"]
+    assert system.control is not None
+    journal = Journal(given.run, Redactor())
+    timing = Timing(beat_every_s=0.2, beat_limit_s=given.beat_limit, lease_s=given.lease, budget_s=30)
+    session = FaultSession.open(environment, "lab", journal=journal, timing=timing)
+    if isinstance(session, Refusal):
+        say(f"refused {session.reason}")
+        return 3
+    say("guarded")
+    if given.forked_child and os.fork() == 0:
+        sys.stdin.read()  # a child that holds all our pipes open
+        os._exit(0)
+    fault: Fault = FAULTS[given.fault](system, given.name)
+    if given.at:
+        fault = Fatal(fault, given.at, signal.Signals[f"SIG{given.signal}"], system.control)
+    with session:
+        try:
+            with session.prepare(fault):
+                say("in effect")
+                sys.stdin.read()
+            say("recovered")
+        except (Aborted, WatchdogDied) as error:
+            say(f"{type(error).__name__} {error}")
+            return 4
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""Whatever becomes of the runner, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from drillbook.faults.records import holder_of
+from drillbook.polling import wait_until
+
+from .conftest import NAME, Range, Runner, alive, records, told, until_nothing_left
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+HARMS = (("kill", "api-1"), ("stop", "api-2"), ("pause", "redis"), ("kill", "postgres"))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_runner_that_dies_at_a_random_moment_leaves_nothing(
+    seed: int, target: Range, run: Path, runners: list[Runner]
+) -> None:
+    dice = random.Random(seed)  # noqa: S311 - a schedule, not a secret
+    runner = Runner(target, run, *HARMS[seed % len(HARMS)])
+    runners.append(runner)
+    runner.heard("begun")
+    moment_s = time.monotonic() + dice.uniform(0.0, 1.1)
+    wait_until(lambda: time.monotonic() >= moment_s, what="the moment", timeout_s=5, every_s=0.002)
+
+    since_s = runner.signal(SIGNALS[seed % len(SIGNALS)])
+    runner.process.wait(20)
+
+    until_nothing_left(target, since_s)
+
+
+@pytest.mark.parametrize("moment", ["before-harm", "in-harm", "after-harm"])
+@pytest.mark.parametrize(("fault", "name"), [("kill", "api-1"), ("kill", "redis")])
+def test_a_runner_that_dies_beside_its_harm_leaves_nothing(
+    moment: str, fault: str, name: str, target: Range, run: Path, runners: list[Runner]
+) -> None:
+    runner = Runner(target, run, fault, name, "--at", moment)
+    runners.append(runner)
+    runner.heard("now")
+    since_s = time.monotonic()
+    assert runner.process.wait(10) == -signal.SIGKILL
+
+    until_nothing_left(target, since_s)
+    if moment == "after-harm":
+        assert [row["outcome"] for row in told(run, "undo")] == ["armed", "undone"]
+
+
+@pytest.mark.parametrize(("fault", "name"), [*HARMS, ("pause", "postgres"), ("kill", "api")])
+def test_a_fault_in_effect_is_undone_when_its_runner_is_killed(
+    fault: str, name: str, target: Range, run: Path, runners: list[Runner], environment_with_room: Range
+) -> None:
+    runner = Runner(environment_with_room, run, fault, name)
+    runners.append(runner)
+    runner.heard("in effect")
+    watchdog = runner.watchdog()
+
+    since_s = runner.signal(signal.SIGKILL)
+
+    until_nothing_left(target, since_s)
+    assert not alive(watchdog)
+    causes = {row.get("cause") for row in told(run, "undo")} - {None}
+    assert causes <= {"the runner is gone", "the runner is dead"}
+    assert causes
+    assert [row["state"] for row in told(run, "fault")] == ["recorded", "injected", "in_effect"]
+    assert told(run, "watchdog")[-1]["left"] == []
+
+
+@pytest.fixture
+def environment_with_room(target: Range, tmp_path: Path) -> Range:
+    """The lab's environment with limits that let a whole component be hit."""
+    text = target.file.read_text().replace("instances = 1", "instances = 2")
+    file = tmp_path / "environment.toml"
+    file.write_text(text)
+    return Range(file, target.system, target.keeper)
+
+
+def test_a_forked_child_that_holds_the_pipes_does_not_hide_the_death(
+    target: Range, run: Path, runners: list[Runner]
+) -> None:
+    runner = Runner(target, run, "pause", "api-1", "--forked-child", "--beat-limit", "60")
+    runners.append(runner)
+    runner.heard("in effect")
+
+    since_s = runner.signal(signal.SIGKILL)
+
+    wait_until(lambda: target.state("api-1") == "running", what="the undo", timeout_s=5)
+    assert time.monotonic() - since_s < 5
+    assert runner.process.stdin is not None
+    runner.process.stdin.close()  # now the child ends too, and with it the last hold on the lock
+    until_nothing_left(target, since_s)
+
+
+def test_a_silent_runner_is_fenced_and_its_fault_undone(target: Range, run: Path, runners: list[Runner]) -> None:
+    runner = Runner(target, run, "pause", "api-1", "--beat-limit", "1")
+    runners.append(runner)
+    runner.heard("in effect")
+
+    since_s = runner.signal(signal.SIGSTOP)
+    wait_until(lambda: target.state("api-1") == "running", what="the undo", timeout_s=4)
+    assert time.monotonic() - since_s < 4
+    assert holder_of(NAME) is not None  # it may wake up in the middle of its harm
+
+    runner.signal(signal.SIGCONT)
+    assert runner.process.stdin is not None
+    runner.process.stdin.close()
+    assert "no heartbeat for 1 s" in runner.heard("Aborted")
+    assert runner.process.wait(10) == 4
+    until_nothing_left(target, since_s)
+
+
+def test_a_runner_that_wakes_up_in_the_middle_of_its_harm_is_undone_again(
+    target: Range, run: Path, runners: list[Runner]
+) -> None:
+    runner = Runner(target, run, "kill", "api-1", "--at", "before-harm", "--signal", "STOP", "--beat-limit", "1")
+    runners.append(runner)
+    runner.heard("now")
+    pid = target.states()["api-1"].pid
+    wait_until(lambda: told(run, "undo")[1:], what="the watchdog to act", timeout_s=5)
+    assert target.states()["api-1"].pid == pid
+
+    since_s = runner.signal(signal.SIGCONT)
+
+    assert "no heartbeat" in runner.heard("Aborted")
+    assert runner.process.wait(10) == 4
+    until_nothing_left(target, since_s)
+    assert target.states()["api-1"].pid != pid
+
+
+def test_a_silent_runner_that_is_killed_leaves_nothing(target: Range, run: Path, runners: list[Runner]) -> None:
+    runner = Runner(target, run, "pause", "api-1", "--beat-limit", "1")
+    runners.append(runner)
+    runner.heard("in effect")
+    runner.signal(signal.SIGSTOP)
+    wait_until(lambda: target.state("api-1") == "running", what="the undo", timeout_s=4)
+
+    since_s = runner.signal(signal.SIGKILL)
+
+    until_nothing_left(target, since_s)
+
+
+def test_the_end_of_the_lease_undoes(target: Range, run: Path, runners: list[Runner]) -> None:
+    runner = Runner(target, run, "pause", "api-1", "--lease", "2")
+    runners.append(runner)
+    runner.heard("in effect")
+
+    wait_until(lambda: target.state("api-1") == "running", what="the undo", timeout_s=6)
+
+    runner.process.communicate(timeout=10)
+    assert runner.process.returncode == 4
+    until_nothing_left(target, time.monotonic())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_watchdog_that_is_told_to_end_undoes_first(
+    number: signal.Signals, target: Range, run: Path, runners: list[Runner]
+) -> None:
+    runner = Runner(target, run, "pause", "api-1")
+    runners.append(runner)
+    runner.heard("in effect")
+    watchdog = runner.watchdog()
+
+    os.kill(watchdog, signal.SIGHUP)
+    os.kill(watchdog, number)
+
+    wait_until(lambda: not alive(watchdog), what="the watchdog's end", timeout_s=5)
+    assert target.state("api-1") == "running"
+    runner.process.communicate(timeout=10)
+    assert runner.process.returncode == 4
+    until_nothing_left(target, time.monotonic())
+
+
+def test_a_dead_watchdog_is_succeeded_by_one_that_undoes(target: Range, run: Path, runners: list[Runner]) -> None:
+    runner = Runner(target, run, "kill", "api-1")
+    runners.append(runner)
+    runner.heard("in effect")
+    first = runner.watchdog()
+
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: runner.watchdog() != first, what="a successor", timeout_s=5)
+    since_s = runner.signal(signal.SIGKILL)
+
+    until_nothing_left(target, since_s)
+    assert [row["state"] for row in told(run, "watchdog")][:2] == ["died", "succeeded"]
+
+
+def test_when_both_die_the_next_run_refuses_until_recover(target: Range, run: Path, runners: list[Runner]) -> None:
+    from drillbook.faults.recover import recover  # noqa: PLC0415 - what a person does later
+
+    runner = Runner(target, run, "kill", "api-1")
+    runners.append(runner)
+    runner.heard("in effect")
+    watchdog = runner.watchdog()
+    runner.signal(signal.SIGSTOP)  # or it would find out, and start another one
+    os.kill(watchdog, signal.SIGKILL)
+    runner.signal(signal.SIGKILL)
+    runner.process.wait(10)
+    wait_until(lambda: holder_of(NAME) is None, what="both to be gone", timeout_s=5)
+    assert target.state("api-1") == "exited"
+    assert len(records()) == 1
+
+    after = Runner(target, run, "kill", "api-2")
+    runners.append(after)
+    assert 'leftovers: "kill api-1"' in after.heard("refused")
+    assert after.process.wait(10) == 3
+    assert target.state("api-2") == "running"
+
+    report = recover(NAME)
+    assert report.clean
+    assert "api-1 running" in report.rows[0].text
+    assert told(run, "undo")[-1]["cause"] == "recover"
+    until_nothing_left(target, time.monotonic())
+    assert recover(NAME).rows == ()  # and once more
+
+
+def test_a_run_that_is_alive_keeps_others_out_and_can_be_aborted(
+    target: Range, run: Path, runners: list[Runner]
+) -> None:
+    from drillbook.faults.records import Held  # noqa: PLC0415
+    from drillbook.faults.recover import abort, recover  # noqa: PLC0415
+
+    runner = Runner(target, run, "pause", "api-1")
+    runners.append(runner)
+    runner.heard("in effect")
+    second = Runner(target, run, "kill", "api-2")
+    runners.append(second)
+    assert f"process {runner.process.pid}" in second.heard("refused")
+    with pytest.raises(Held, match="drillbook abort --env lab"):
+        recover(NAME)
+
+    report = abort(NAME)
+
+    assert [row.recovered for row in report.rows] == [True]
+    assert target.state("api-1") == "running"
+    assert runner.process.stdin is not None
+    runner.process.stdin.close()
+    assert "aborted by a person" in runner.heard("Aborted")
+    runner.process.wait(10)
+    until_nothing_left(target, time.monotonic())
+    assert abort(NAME).rows == ()

@@ -1,0 +1,79 @@
+"""Requests that are in flight while a real process is told to end."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from drillbook.model import CannotObserve
+from drillbook.traffic.in_flight import slow_requests
+from drillbook.traffic.service import Service
+
+from .conftest import Range
+
+BODY = '{"index": {index}, "filler": "0123456789"}'
+
+
+def test_a_service_that_drains_completes_what_it_took(target: Range) -> None:
+    with slow_requests(target.service, "/echo", body=BODY, seconds=1.5, count=5) as in_flight:
+        assert in_flight.started == 5
+        time.sleep(0.3)
+        target.signal(signal.SIGTERM)
+    assert in_flight.dropped == []
+    assert [found.status for found in in_flight.completed] == [201] * 5
+    assert all(1.3 < found.took_s < 4 for found in in_flight.completed)
+    target.wait()
+
+
+@pytest.mark.parametrize("expect_continue", [False, True])
+def test_a_service_that_hangs_up_drops_them_all(target: Range, *, expect_continue: bool) -> None:
+    target.set(drain=False)
+    with slow_requests(
+        target.service, "/echo", body=BODY, seconds=1.5, count=5, expect_continue=expect_continue
+    ) as in_flight:
+        time.sleep(0.3)
+        target.signal(signal.SIGTERM)
+    assert len(in_flight.dropped) == 5
+    assert in_flight.completed == []
+    assert all(found.after_s < 1.4 for found in in_flight.dropped)
+    assert all("Error" in found.reason or "Disconnected" in found.reason for found in in_flight.dropped)
+
+
+def test_100_continue_proves_that_a_handler_reads(target: Range) -> None:
+    with slow_requests(target.service, "/echo", body=BODY, seconds=0.5, count=2, expect_continue=True) as in_flight:
+        pass
+    assert [found.status for found in in_flight.completed] == [201, 201]
+
+
+def test_an_answer_of_5xx_is_dropped(target: Range) -> None:
+    target.set(status=503)
+    with slow_requests(target.service, "/echo", body=BODY, seconds=0.3, count=2) as in_flight:
+        pass
+    assert {found.reason for found in in_flight.dropped} == {"status 503"}
+
+
+def test_an_answer_that_never_comes_is_dropped_in_bounded_time(target: Range) -> None:
+    target.set(delay_s=30)
+    began = time.monotonic()
+    with slow_requests(target.service, "/echo", body=BODY, seconds=0.3, count=2, answer_timeout_s=0.5) as in_flight:
+        pass
+    assert time.monotonic() - began < 4
+    assert len(in_flight.dropped) == 2
+
+
+def test_nothing_in_flight_is_an_error_before_anything_is_stopped(target: Range) -> None:
+    target.kill()
+    with (
+        pytest.raises(CannotObserve, match="ConnectionRefusedError"),
+        slow_requests(target.service, "/echo", body=BODY, seconds=1),
+    ):
+        pass
+
+
+def test_they_go_to_the_first_instance_that_takes_a_connection(target: Range) -> None:
+    service = Service(("http://127.0.0.1:1", target.url))
+    with slow_requests(service, "/echo", body=BODY, seconds=0.3, count=2) as in_flight:
+        pass
+    assert {found.url for found in in_flight.completed} == {1}
