@@ -58,6 +58,8 @@ class Summary:
     expired_waivers: tuple[str, ...]
     refused: tuple[tuple[str, str], ...] = ()
     """Selected scenarios that may not, or cannot, run here, each with the reason."""
+    left_behind: bool = False
+    """Whether a fault may still be in."""
     drills: tuple[str, ...] = ()
     """One line a drill: what it measured."""
 
@@ -89,6 +91,7 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
     not_judged: dict[str, str] = {}
     refused: dict[str, str] = {}
     drills: list[str] = []
+    left_behind = False
     expired: list[str] = []
     for record in records:
         match record.kind:
@@ -107,6 +110,8 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
                 not_judged[record.data["id"]] = record.data["reason"]
             case "refused":
                 refused[record.data["test"]] = record.data["reason"]
+            case "left-behind":
+                left_behind = True
             case "drill":
                 drills.append(str(record.data["line"]))
             case "expired-waiver":
@@ -149,6 +154,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "not_judged": [{"id": name, "reason": reason} for name, reason in summary.not_judged],
         "expired_waivers": list(summary.expired_waivers),
         "refused": [{"test": test, "reason": reason} for test, reason in summary.refused],
+        "left_behind": summary.left_behind,
         "drills": list(summary.drills),
     }
 
