@@ -127,7 +127,13 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
                     record.data["exit_status"],
                 )
     return Summary(
-        facts, tuple(lines.values()), tuple(not_judged.items()), tuple(expired), tuple(refused.items()), tuple(drills)
+        facts,
+        tuple(lines.values()),
+        tuple(not_judged.items()),
+        tuple(expired),
+        tuple(refused.items()),
+        left_behind,
+        tuple(drills),
     )
 
 
