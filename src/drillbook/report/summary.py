@@ -175,7 +175,7 @@ def _line(data: dict[str, Any]) -> Line:
         source=data["source"],
         duration_ms=data["duration_ms"],
         runbook=heading(data["id"]),
-        remedy=data["mend"] if data["outcome"] == "UNKNOWN" else _advice(data["remedy"]),
+        remedy=data["mend"] or _advice(data["remedy"]),
         severity=data["severity"],
         excuse=data["excuse"],
     )
