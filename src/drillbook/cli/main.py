@@ -250,8 +250,9 @@ def _traced_line(one: object) -> str:
 
     assert isinstance(one, Traced)
     if one.state == "held":
-        return f"held     {one.entry.id}   on {', '.join(one.platforms)}; flipped by {', '.join(one.proofs)}"
+        where = f"by {one.test} on {', '.join(one.platforms)}; flipped by {', '.join(one.proofs)}"
+        return f"held     {one.entry.id}   {where}"
     if one.state == "human":
         return f"human    {one.entry.id}   {one.entry.heading}"
-    why = "judged, no planted defect flips it yet" if one.has_row else f"for a {one.entry.use}"
+    why = f"judged by {one.test}, no planted defect flips it yet" if one.test else f"for a {one.entry.use}"
     return f"waiting  {one.entry.id}   {why}"

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import gc
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,15 +28,20 @@ GATE = pytest.StashKey["Gate"]()
 
 
 class _Progress(logging.Handler):
-    """Hands log records to the terminal."""
+    """Hands log records to the terminal, one in five seconds."""
+
+    every_s = 5.0
 
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__()
         self._say = say
+        self._next_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one record."""
-        self._say(record.getMessage())
+        """Show a record when the last one is old enough."""
+        if time.monotonic() >= self._next_at:
+            self._next_at = time.monotonic() + self.every_s
+            self._say(record.getMessage())
 
 
 class Gate:
