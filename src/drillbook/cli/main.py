@@ -93,7 +93,8 @@ def _pytest(command: str, arguments: list[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(_GATE_HELP, end="")
         return 0
-    if not any(word == "--env" or word.startswith("--env=") for word in arguments):
+    named = any(word.startswith("--env=") for word in arguments) or "--env" in arguments[:-1]
+    if not named:
         from ..environment import known  # noqa: PLC0415 - only for this message
 
         print(f"drillbook {command}: say --env NAME or --env FILE; known: {', '.join(known())}", file=sys.stderr)
