@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .. import labs
-from ..environment import BadEnvironment, Environment, known, load, locate
+from ..environment import BadEnvironment, Environment, known, load, locate, located
 from ..journal import Journal, new_run
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
 from ..rounds import Case, Round, until_good, verdict_of, wants
@@ -119,13 +119,16 @@ class Gate:
         assert self.environment is not None
         if self.environment.lab_systems and with_lab:
             try:
-                self._lab = labs.acquire(self.environment.lab_systems[0], self.say)
+                self._lab = labs.acquire(
+                    self.environment.lab_systems[0], self.say, platform=self.environment.platform
+                )
             except labs.LabFailed as failed:
                 self.refused = True
                 raise pytest.UsageError(f"the lab did not come up: {failed}") from None
             self.environment = self._load(self._lab.environment)
         elif self.environment.lab_systems:
             self.environment = selection.with_bare_systems(self.environment)
+        self.environment = located(self.environment)
         self.directory = new_run(self.options.reports, self.environment.name)
         self.journal = Journal(self.directory, self.environment.redactor)
         evidence.open_run(self.journal, self.environment)
@@ -223,7 +226,7 @@ class Gate:
 
     def _join(self, worker: workers.Worker) -> None:
         """In an xdist worker: take part in the controller's run."""
-        self.environment = self._load(worker.lab)
+        self.environment = located(self._load(worker.lab))
         self.directory = worker.directory
         self.journal = Journal(worker.directory, self.environment.redactor)
 
