@@ -162,9 +162,7 @@ def _on_compose(given: argparse.Namespace) -> dict[str, Callable[[], int]]:
     from .compose import commands as compose  # noqa: PLC0415 - the lab of processes does without
 
     return {
-        "run": lambda: compose.run(
-            _options(given), system=given.system, owner=given.owner_fd, progress=given.progress
-        ),
+        "run": lambda: compose.run(_options(given), system=given.system, owner=given.owner_fd, progress=given.progress),
         "up": lambda: compose.up(given.system, _options(given)),
         "status": lambda: compose.status(given.system),
         "logs": lambda: compose.logs(SYSTEM, given.name, lines=given.lines, follow=given.follow),

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -102,7 +103,7 @@ def status(system: str) -> int:
 
 
 def logs(system: str, name: str | None, *, lines: int, follow: bool) -> int:
-    """Hand over to ``docker compose logs``."""
+    """Let ``docker compose logs`` show them: it does it better than we could."""
     found = record.recall(system)
     if found is None:
         return _none_is_up(system)
@@ -113,8 +114,7 @@ def logs(system: str, name: str | None, *, lines: int, follow: bool) -> int:
     words += ["--follow"] if follow else []
     words += [name] if name else []
     sys.stdout.flush()
-    os.chdir(found.dir)
-    os.execvp(words[0], words)  # noqa: S606 - Compose shows them better than we could
+    return subprocess.run(words, cwd=found.dir, check=False).returncode
 
 
 def down(system: str) -> int:

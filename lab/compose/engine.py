@@ -102,7 +102,7 @@ class Compose:
             start_new_session=True,  # Ctrl-C is ours to answer: what is half up must be taken down
         )
         try:
-            said = _follow(process, say, limit_s)
+            said = _follow(process, self._project, say, limit_s)
         except BaseException:
             process.kill()
             process.wait()
@@ -139,7 +139,7 @@ def _environment(outer: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "COMPOSE_MENU": "false"}
 
 
-def _follow(process: subprocess.Popen[bytes], say: Callable[[str], None], limit_s: float) -> list[str]:
+def _follow(process: subprocess.Popen[bytes], project: str, say: Callable[[str], None], limit_s: float) -> list[str]:
     """Read what it says until it ends; tell which containers it waits for. Raises LabError when it takes too long."""
     assert process.stdout is not None
     said: collections.deque[str] = collections.deque(maxlen=_SHOWN_LINES)
@@ -160,7 +160,7 @@ def _follow(process: subprocess.Popen[bytes], say: Callable[[str], None], limit_
                 text = line.decode(errors="replace").strip()
                 said.append(text)
                 _note(states, text)
-            say(_waited_for(states))
+            say(_waited_for(states, f"{project}-"))
 
 
 def _note(states: dict[str, str], line: str) -> None:
@@ -170,8 +170,10 @@ def _note(states: dict[str, str], line: str) -> None:
         states[words[1]] = " ".join(words[2:]).lower()
 
 
-def _waited_for(states: Mapping[str, str]) -> str:
-    """Return what is under way, the latest first thing of all: `postgres-1, redis-1 (waiting)`."""
-    under_way = {name: state for name, state in states.items() if state.split()[0].endswith("ing")}
-    waiting = [name for name, state in under_way.items() if state != "waiting"] or list(under_way)
-    return ", ".join(f"{name} ({under_way[name]})" for name in waiting[:4]) or "Docker Compose"
+def _waited_for(states: Mapping[str, str], prefix: str) -> str:
+    """Return what takes its time: images that are pulled, containers that are not healthy or not gone yet."""
+    for state, said in (("pulling", "the image {}"), ("waiting", "{} to be healthy"), ("stopping", "{} to stop")):
+        names = sorted(name.removeprefix(prefix) for name, found in states.items() if found.startswith(state))
+        if names:
+            return said.format(", ".join(names))
+    return "Docker Compose"

@@ -176,9 +176,7 @@ def _unknown_names(file: EnvironmentFile) -> list[str]:
     return problems
 
 
-def _system(
-    name: str, settings: SystemSettings, file: EnvironmentFile, resolver: Resolver, path: Path
-) -> System:
+def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver: Resolver, path: Path) -> System:
     key = f"systems.{name}"
     namespace = file.mutations.namespace if file.mutations.allowed else None
     headers = _headers(settings.api, resolver, f"{key}.api")
@@ -215,9 +213,7 @@ def _compose(file: EnvironmentFile, path: Path, headers: dict[str, str | Secret]
     if found is None or file.platform != "compose":
         return None
     directory = None if found.directory is None else path.parent / found.directory
-    return ComposeProject(
-        found.project, directory, found.host, found.service, found.port, found.metrics_port, headers
-    )
+    return ComposeProject(found.project, directory, found.host, found.service, found.port, found.metrics_port, headers)
 
 
 def _headers(settings: ApiSettings, resolver: Resolver, key: str) -> dict[str, str | Secret]:

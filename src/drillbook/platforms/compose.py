@@ -137,7 +137,8 @@ class Project:
     def execute(self, name: str, command: tuple[str, ...]) -> Executed:
         """Run a command in the container. Raises PlatformRefused."""
         result = _done(f"execute in {name}", lambda: self._container(name).exec_run(list(command)))
-        return Executed(int(result.exit_code), result.output.decode("utf-8", errors="replace"))
+        assert isinstance(result.output, bytes)
+        return Executed(result.exit_code or 0, result.output.decode("utf-8", errors="replace"))
 
     def _containers(self) -> Iterator[Container]:
         """Return what Compose made, without ``compose run``'s passing containers."""

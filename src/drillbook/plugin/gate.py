@@ -119,9 +119,7 @@ class Gate:
         assert self.environment is not None
         if self.environment.lab_systems and with_lab:
             try:
-                self._lab = labs.acquire(
-                    self.environment.lab_systems[0], self.say, platform=self.environment.platform
-                )
+                self._lab = labs.acquire(self.environment.lab_systems[0], self.say, platform=self.environment.platform)
             except labs.LabFailed as failed:
                 self.refused = True
                 raise pytest.UsageError(f"the lab did not come up: {failed}") from None
