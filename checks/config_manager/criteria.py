@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drillbook.accepts import components, databases, host, http, logs, met_if, metrics, rule
+from drillbook.accepts import components, databases, host, http, logs, met_if, metrics, project_files, prometheus, rule
 from drillbook.model import Criterion, Severity, Stage
 from drillbook.probes.components import Components
 from drillbook.probes.host import External, HostResources, Names, Ports
@@ -15,6 +15,8 @@ from drillbook.probes.http import Get, GetUntilChanged
 from drillbook.probes.logs import Logs
 from drillbook.probes.metrics import Metrics
 from drillbook.probes.postgres import Postgres
+from drillbook.probes.project_files import ProjectFiles
+from drillbook.probes.prometheus import Targets
 from drillbook.probes.redis import Redis
 
 from .round_trip import VALUE, RoundTrip
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from .round_trip import Steps
 
 HEALTH_PATH = "/health"
+COMPOSE = frozenset({"compose"})
 EXAMPLE_PATH = "/api/v1/configs/test/example?env=production"
 START_MESSAGES = (
     "Starting LLM Config API server on",
@@ -44,12 +47,14 @@ _redis = Redis()
 _components = Components()
 _round_trip = RoundTrip()
 _resources = HostResources()
+_files = ProjectFiles(("ENCRYPTION_KEY",))
 
 _CACHE_ADVICE = "config-manager.troubleshoot.slow-startup-health-cache"
 _DATABASE_ADVICE = "config-manager.troubleshoot.slow-startup-health-database"
 _POSTGRES_ADVICE = "config-manager.troubleshoot.postgres-not-ready"
 _REDIS_ADVICE = "config-manager.troubleshoot.redis-not-ready"
 _LOG_ADVICE = "config-manager.troubleshoot.crash-logs-compose"
+_CONFIG_ADVICE = "config-manager.troubleshoot.missing-config-compose"
 _PORT_ADVICE = "config-manager.troubleshoot.port-conflict"
 
 
@@ -98,6 +103,18 @@ def _responds(steps: Steps) -> Finding:
 
 def _no_outside(system: System) -> str | None:
     return None if system.preflight.external_url else "no outside address is named (preflight.external_url)"
+
+
+def _no_prometheus(system: System) -> str | None:
+    """Monitoring is optional; a lab that is not up yet will say where its own is."""
+    if system.prometheus_url or system.compose is None:
+        return None
+    return f"no monitoring is named (systems.{system.name}.prometheus.url)"
+
+
+def _no_directory(system: System) -> str | None:
+    found = system.compose and system.compose.directory
+    return None if found else "no project directory is named (directory under [compose])"
 
 
 HEALTH = (
@@ -201,6 +218,14 @@ METRICS = (
         _metrics,
         metrics.families("config_operations_total", "http_requests_total"),
         _LOG_ADVICE,
+    ),
+    Criterion(
+        "config-manager.metrics.prometheus-target",
+        Targets("llm-config-manager"),
+        prometheus.one_up(),
+        _LOG_ADVICE,
+        platforms=COMPOSE,
+        needs=_no_prometheus,
     ),
 )
 
@@ -328,5 +353,31 @@ PREFLIGHT = (
         severity=Severity.WARNING,
         stage=Stage.PREFLIGHT,
         needs=_no_outside,
+    ),
+    Criterion(
+        "config-manager.preflight.compose-file",
+        _files,
+        project_files.has_compose_file(),
+        stage=Stage.PREFLIGHT,
+        platforms=COMPOSE,
+        needs=_no_directory,
+    ),
+    Criterion(
+        "config-manager.preflight.compose-env-file",
+        _files,
+        project_files.has_env_file(),
+        _CONFIG_ADVICE,
+        stage=Stage.PREFLIGHT,
+        platforms=COMPOSE,
+        needs=_no_directory,
+    ),
+    Criterion(
+        "config-manager.preflight.encryption-key-compose",
+        _files,
+        project_files.sets_key("ENCRYPTION_KEY"),
+        _CONFIG_ADVICE,
+        stage=Stage.PREFLIGHT,
+        platforms=COMPOSE,
+        needs=_no_directory,
     ),
 )

@@ -120,6 +120,8 @@ def take(want: Want, redactor: Redactor) -> Observation:
         duration_ms = round((time.perf_counter() - began) * 1000, 1)
         return Observation(want.probe.key, target_id(want.target), source, at, duration_ms, **outcome)
 
+    if want.target.hidden is not None:
+        return finished(error=redactor.text(want.target.hidden.reason), mend=redactor.text(want.target.hidden.mend))
     try:
         return finished(value=redactor.json(want.probe.encode(want.probe.observe(want.target))))
     except CannotObserve as broken:

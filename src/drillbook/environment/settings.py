@@ -95,6 +95,23 @@ class PreflightSettings(Strict):
     external_url: Http | None = None
 
 
+class PrometheusSettings(Strict):
+    """The Prometheus that watches the system."""
+
+    url: Http
+
+
+class ComposeSettings(Strict):
+    """A Docker Compose project: where its containers are found, and its files."""
+
+    project: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    directory: Path | None = None
+    host: str | None = Field(default=None, pattern=r"^(unix|tcp|ssh|npipe)://")
+    service: str = "llm-config-manager"
+    port: Annotated[int, Field(gt=0, lt=65536)] = 8080
+    metrics_port: Annotated[int, Field(gt=0, lt=65536)] = 9090
+
+
 class SystemSettings(Strict):
     """One system in this environment."""
 
@@ -104,6 +121,7 @@ class SystemSettings(Strict):
     api: ApiSettings = Field(default_factory=ApiSettings)
     postgres: DatabaseSettings | None = None
     redis: DatabaseSettings | None = None
+    prometheus: PrometheusSettings | None = None
     preflight: PreflightSettings = Field(default_factory=PreflightSettings)
 
 
@@ -169,7 +187,8 @@ class EnvironmentFile(Strict):
     """The whole file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
-    platform: Literal["process"]
+    platform: Literal["process", "compose"]
+    compose: ComposeSettings | None = None
     clock_skew_s: Seconds = 2.0
     lab: LabSettings | None = None
     systems: dict[str, SystemSettings] = Field(default_factory=dict)

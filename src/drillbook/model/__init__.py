@@ -3,13 +3,14 @@
 from .criterion import ANY_PLATFORM, Accepts, Criterion, Finding, Probe, Severity, Stage
 from .observation import CannotObserve, Json, Observation
 from .secret import Secret
-from .system import Facts, Instance, Preflight, System, Target
+from .system import ComposeProject, Facts, Instance, Preflight, System, Target
 from .verdict import Outcome, Verdict, judge
 
 __all__ = [
     "ANY_PLATFORM",
     "Accepts",
     "CannotObserve",
+    "ComposeProject",
     "Criterion",
     "Facts",
     "Finding",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .observation import CannotObserve
 from .secret import Secret
 
 
@@ -30,6 +31,21 @@ class Preflight:
 
 
 @dataclass(frozen=True, slots=True)
+class ComposeProject:
+    """A Docker Compose project, and which of its services is the system itself."""
+
+    name: str
+    directory: Path | None = None
+    """Where its compose file and .env are; None when the environment names no such place."""
+    host: str | None = None
+    """The engine's address (``unix://...``, ``tcp://...``); None for what DOCKER_HOST says, or the usual socket."""
+    service: str = "llm-config-manager"
+    port: int = 8080
+    metrics_port: int = 9090
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """One service with its dependencies, as the environment describes it."""
 
@@ -48,6 +64,10 @@ class System:
     max_rps: float | None = None
     load_max_rps: float | None = None
     """The most load that may be sent; None when the environment allows none."""
+    prometheus_url: str | None = None
+    compose: ComposeProject | None = None
+    unlocated: CannotObserve | None = None
+    """Why the platform could not be asked where the instances are; then every reading of them is UNKNOWN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +77,11 @@ class Target:
     system: System
     name: str
     instance: Instance | None = None
+
+    @property
+    def hidden(self) -> CannotObserve | None:
+        """Why an instance cannot be looked at: nobody knows where it is."""
+        return self.system.unlocated if self.instance is not None else None
 
 
 @dataclass(frozen=True, slots=True)

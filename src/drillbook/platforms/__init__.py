@@ -1,9 +1,13 @@
 """Platforms: where components run. Capabilities are asked for, and a missing one says why."""
 
 from .capabilities import (
+    BearsMarks,
+    Executed,
+    Executes,
     InstanceState,
     Kills,
     Lists,
+    Locates,
     LogText,
     Missing,
     Pauses,
@@ -14,12 +18,16 @@ from .capabilities import (
     Stopped,
     Stops,
 )
-from .choose import platform_of
+from .choose import located, platform_of
 
 __all__ = [
+    "BearsMarks",
+    "Executed",
+    "Executes",
     "InstanceState",
     "Kills",
     "Lists",
+    "Locates",
     "LogText",
     "Missing",
     "Pauses",
@@ -29,5 +37,6 @@ __all__ = [
     "Starts",
     "Stopped",
     "Stops",
+    "located",
     "platform_of",
 ]

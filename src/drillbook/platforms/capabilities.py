@@ -39,7 +39,7 @@ class InstanceState:
     name: str
     component: str
     state: str
-    """running, paused, starting, stopping or exited."""
+    """running, unhealthy (it runs, and its own health check fails), paused, starting, stopping or exited."""
     exit_code: int | None = None
     """Set once exited; negative for the number of the signal that ended it."""
     started_at: str | None = None
@@ -70,6 +70,15 @@ class LogText:
     lines: tuple[str, ...]
     whole: bool
     """Whether the log's beginning is included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """How a command went."""
+
+    exit_code: int
+    output: str
+    """What it wrote, both streams together."""
 
 
 class Lists(Protocol):
@@ -126,6 +135,30 @@ class Pauses(Protocol):
 
     def resume(self, name: str) -> None:
         """Let it go on. Raises PlatformRefused."""
+        ...
+
+
+class Executes(Protocol):
+    """Runs a command beside an instance, in its own surroundings."""
+
+    def execute(self, name: str, command: tuple[str, ...]) -> Executed:
+        """Run it to its end. Raises PlatformRefused when it cannot be run."""
+        ...
+
+
+class Locates(Protocol):
+    """Knows where the instances of the system itself answer, for environments that do not name them."""
+
+    def locate_instances(self) -> tuple[Instance, ...]:
+        """Return every instance, running or not. Raises CannotObserve, also when there is none."""
+        ...
+
+
+class BearsMarks(Protocol):
+    """Reads from the target itself as which environments it may be disrupted."""
+
+    def marks(self) -> frozenset[str]:
+        """Return the names that everything there bears. Raises CannotObserve."""
         ...
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .. import labs
-from ..environment import BadEnvironment, Environment, known, load, locate
+from ..environment import BadEnvironment, Environment, known, load, locate, located
 from ..journal import Journal, new_run
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
 from ..rounds import Case, Round, until_good, verdict_of, wants
@@ -123,26 +123,27 @@ class Gate:
 
     def prepare(self, *, with_lab: bool = True) -> None:
         """Bring up the lab where the environment asks for one, and open the run's journal; once."""
+        self.locate(with_lab=with_lab)
         assert self.environment is not None
-        if self.environment.lab_systems and with_lab:
-            self.bring_up_lab()
-        elif self.environment.lab_systems:
-            self.environment = selection.with_bare_systems(self.environment)
         self.directory = new_run(self.options.reports, self.environment.name)
         self.journal = Journal(self.directory, self.environment.redactor)
         evidence.open_run(self.journal, self.environment)
 
-    def bring_up_lab(self) -> None:
-        """Use the lab that is up, or bring one up for this run, where the environment asks for one."""
+    def locate(self, *, with_lab: bool = True) -> None:
+        """Use the lab that is up, or bring one up, where the environment asks for one; then find the instances."""
         assert self.environment is not None
-        if not self.environment.lab_systems:
-            return
-        try:
-            self._lab = labs.acquire(self.environment.lab_systems[0], self.say)
-        except labs.LabFailed as failed:
-            self.refused = True
-            raise pytest.UsageError(f"the lab did not come up: {failed}") from None
-        self.environment = self._load(self._lab.environment)
+        if self.environment.lab_systems and with_lab:
+            try:
+                self._lab = labs.acquire(
+                    self.environment.lab_systems[0], self.say, platform=self.environment.platform
+                )
+            except labs.LabFailed as failed:
+                self.refused = True
+                raise pytest.UsageError(f"the lab did not come up: {failed}") from None
+            self.environment = self._load(self._lab.environment)
+        elif self.environment.lab_systems:
+            self.environment = selection.with_bare_systems(self.environment)
+        self.environment = located(self.environment)
 
     def judge(self, case: Case, item: pytest.Item) -> tuple[Verdict, str | None]:
         """Judge a case by what was observed; journal the verdict and say why it is excused, where it is."""
@@ -240,7 +241,7 @@ class Gate:
 
     def _join(self, worker: workers.Worker) -> None:
         """In an xdist worker: take part in the controller's run."""
-        self.environment = self._load(worker.lab)
+        self.environment = located(self._load(worker.lab))
         self.directory = worker.directory
         self.journal = Journal(worker.directory, self.environment.redactor)
 

@@ -25,7 +25,7 @@ def show(gate: Gate, items: Sequence[pytest.Item]) -> int:
     scripts = [(item, script) for item in items if (script := script_of(item))]
     refused = not scripts
     if scripts:
-        gate.bring_up_lab()
+        gate.locate()
     for item, script in scripts:
         gate.say("")
         gate.say(f"{item.nodeid}: {_claim(item)}")

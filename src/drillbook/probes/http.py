@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import clock
-from ..model import CannotObserve, Json, Secret, System, Target
+from ..model import CannotObserve, Instance, Json, Secret, System, Target
 from .base import ReadingProbe
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ class GetUntilChanged(ReadingProbe[TwoAnswers]):
 
 
 def per_instance(system: System) -> tuple[Target, ...]:
-    """Return a target for each instance of the API."""
+    """Return a target for each instance of the API; one that stands for all when nobody knows where they are."""
+    if system.unlocated is not None:
+        return (Target(system, "instances", Instance("instances")),)
     return tuple(Target(system, instance.name, instance) for instance in system.instances)
 
 
