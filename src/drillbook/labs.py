@@ -47,8 +47,13 @@ class Lab:
                 self._keeper.wait(_STOP_LIMIT_S)
 
 
-def acquire(system: str, progress: Callable[[str], None]) -> Lab:
-    """Return the running lab of a system, or bring one up that ends with this process. Raises LabFailed."""
+def acquire(system: str, progress: Callable[[str], None], platform: str = "process") -> Lab:
+    """Return the running lab of a system, or bring one up that ends with this process. Raises LabFailed.
+
+    A lab on Kubernetes is never brought up by a gate: it changes a cluster that may be somebody else's.
+    """
+    if platform == "kubernetes":
+        return _on_kubernetes(system)
     running = _registered(system)
     if running is not None:
         return Lab(running)
@@ -75,6 +80,13 @@ def _registered(system: str) -> Path | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return path if path.is_file() else None
+
+
+def _on_kubernetes(system: str) -> Lab:
+    path = state_directory() / "lab" / "kubernetes" / system / "environment.toml"
+    if not path.is_file():
+        raise LabFailed(f"none of {system} is up on Kubernetes: drillbook lab up {system} --on kubernetes")
+    return Lab(path)
 
 
 def bring_up(system: str, *options: str) -> Lab:

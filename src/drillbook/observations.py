@@ -121,6 +121,7 @@ def take(want: Want, redactor: Redactor) -> Observation:
         return Observation(want.probe.key, target_id(want.target), source, at, duration_ms, **outcome)
 
     try:
+        _refuse_hidden(want.target)
         return finished(value=redactor.json(want.probe.encode(want.probe.observe(want.target))))
     except CannotObserve as broken:
         return finished(error=redactor.text(broken.reason), mend=redactor.text(broken.mend))
@@ -129,6 +130,11 @@ def take(want: Want, redactor: Redactor) -> Observation:
             error=redactor.text(f"the probe broke: {type(crash).__name__}: {crash}"),
             mend="this is a defect of the probe: report it with the journal",
         )
+
+
+def _refuse_hidden(target: Target) -> None:
+    if target.instance is not None and target.instance.hidden is not None:
+        raise CannotObserve(target.instance.hidden, mend="mend the access to the platform")
 
 
 def _give_up_on_late(shared: _Round, unique: dict[Key, Want], end: float | None) -> None:

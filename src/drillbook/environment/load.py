@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from .. import carried, catalogue
-from ..model import Facts, Instance, Preflight, Secret, System
+from ..model import Cluster, Facts, Instance, Preflight, Secret, System
 from .problems import BadEnvironment, from_validation, nearest
 from .secrets import Resolver
-from .settings import DisruptionSettings, EnvironmentFile, SystemSettings
+from .settings import DisruptionSettings, EnvironmentFile, KubernetesSettings, SystemSettings
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -94,7 +94,7 @@ def load(
     raw = _read(path)
     if lab_environment is not None:
         below = _read(lab_environment)
-        for table in ("systems", "disruption"):
+        for table in ("systems", "disruption", "kubernetes"):
             raw = {**raw, table: _merged(below.get(table, {}), raw.get(table, {}))}
     try:
         file = EnvironmentFile.model_validate(raw)
@@ -178,9 +178,15 @@ def _system(
     instances = tuple(
         Instance(found.name, found.url, found.metrics, found.log, headers) for found in settings.api.instances
     )
+    cluster = _cluster(file, resolver) if file.platform == "kubernetes" else None
+    databases = {"postgres": settings.postgres, "redis": settings.redis}
     return System(
         name=name,
         platform=file.platform,
+        cluster=cluster,
+        discovered=cluster is not None and not (instances or entry),
+        headers=headers,
+        forwarded=frozenset(part for part, one in databases.items() if one is not None and one.through == "platform"),
         instances=instances or ((entry,) if entry else ()),
         entry=entry or None,
         postgres_url=resolver.secret(settings.postgres.url if settings.postgres else None, f"{key}.postgres.url"),
@@ -195,6 +201,20 @@ def _system(
         scratch_namespace=namespace,
         max_rps=settings.api.max_rps,
         load_max_rps=file.load.max_rps if file.load else None,
+    )
+
+
+def _cluster(file: EnvironmentFile, resolver: Resolver) -> Cluster:
+    """Return where the pods are; without a [kubernetes] table, where kubectl would look, in the runbook's namespace."""
+    settings = file.kubernetes or KubernetesSettings()
+    return Cluster(
+        namespace=settings.namespace,
+        kubeconfig=resolver.path(settings.kubeconfig, "kubernetes.kubeconfig"),
+        context=settings.context,
+        components=settings.components,
+        reach=settings.reach,
+        api_port=settings.api_port,
+        metrics_port=settings.metrics_port,
     )
 
 

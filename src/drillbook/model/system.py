@@ -5,8 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, Protocol
 
 from .secret import Secret
+
+
+class Way(Protocol):
+    """How to reach what has no address on this machine: a port-forward."""
+
+    def local(self, url: str) -> str:
+        """Return the address here that leads to ``url``. Raises CannotObserve."""
+        ...
+
+    def check(self, url: str) -> None:
+        """After a failed request: raise CannotObserve when the way broke, not what it leads to."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A namespace of a Kubernetes cluster, and what of it is ours."""
+
+    namespace: str
+    kubeconfig: Path | None = None
+    """None means what kubectl would take."""
+    context: str | None = None
+    components: Mapping[str, str] = field(default_factory=dict)
+    """The label that the pods of each component carry."""
+    reach: Literal["port-forward", "address"] = "port-forward"
+    api_port: int = 8080
+    metrics_port: int = 9090
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +46,10 @@ class Instance:
     metrics_url: str | None = None
     log: Path | None = None
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    way: Way | None = None
+    """None where the address can be reached as it stands."""
+    hidden: str | None = None
+    """Why nothing can be said about it: every reading of it is UNKNOWN with this reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +73,13 @@ class System:
     postgres_url: str | Secret | None = None
     redis_url: str | Secret | None = None
     control: Path | None = None
+    cluster: Cluster | None = None
+    discovered: bool = False
+    """Whether the instances come from the platform at each round, because the environment names none."""
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    """What requests to discovered instances carry."""
+    forwarded: frozenset[str] = frozenset()
+    """The databases that are reached through the platform."""
     data_dir: Path = Path("/var/lib")
     preflight: Preflight = Preflight(ports=(), resolve=(), external_url=None)
     scratch_namespace: str | None = None

@@ -1,6 +1,7 @@
 """Platforms: where components run. Capabilities are asked for, and a missing one says why."""
 
 from .capabilities import (
+    Discovers,
     InstanceState,
     Kills,
     Lists,
@@ -9,14 +10,18 @@ from .capabilities import (
     Pauses,
     Platform,
     PlatformRefused,
+    Reaches,
     ReadsLogs,
+    RollsOut,
+    Scales,
     Starts,
     Stopped,
     Stops,
 )
-from .choose import platform_of
+from .choose import discovered, platform_of
 
 __all__ = [
+    "Discovers",
     "InstanceState",
     "Kills",
     "Lists",
@@ -25,9 +30,13 @@ __all__ = [
     "Pauses",
     "Platform",
     "PlatformRefused",
+    "Reaches",
     "ReadsLogs",
+    "RollsOut",
+    "Scales",
     "Starts",
     "Stopped",
     "Stops",
+    "discovered",
     "platform_of",
 ]

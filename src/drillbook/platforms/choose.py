@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..model import System
+from ..model import CannotObserve, Instance, System
+from .capabilities import Discovers, Missing
 
 if TYPE_CHECKING:
     from .capabilities import Platform
@@ -16,4 +18,25 @@ def platform_of(system: System) -> Platform:
         from .process import ProcessPlatform  # noqa: PLC0415 - platforms are loaded when used
 
         return ProcessPlatform(system)
+    if system.platform == "kubernetes":
+        from .kubernetes import KubernetesPlatform  # noqa: PLC0415 - as above
+
+        return KubernetesPlatform(system)
     raise ValueError(f"unknown platform {system.platform!r}")
+
+
+def discovered(system: System) -> System:
+    """Return the system with the instances that its platform has now, where the environment names none.
+
+    Pods come and go, so this is asked at each round. What cannot be listed becomes one hidden instance, so that every
+    criterion about instances is UNKNOWN with the reason.
+    """
+    if not system.discovered:
+        return system
+    found = platform_of(system).can(Discovers)  # type: ignore[type-abstract] # a protocol is asked for by its type
+    if isinstance(found, Missing):
+        return replace(system, instances=(Instance("instances", hidden=found.reason),))
+    try:
+        return replace(system, instances=found.discover())
+    except CannotObserve as error:
+        return replace(system, instances=(Instance("instances", hidden=error.reason),))

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ..model import CannotObserve, Secret, System, Target
 from .base import ReadingProbe
+from .reach import reached
 
 OWN_NAME = "drillbook"
 
@@ -47,7 +48,7 @@ class Redis(ReadingProbe[RedisState]):
         from redis.retry import Retry  # noqa: PLC0415 - as above
 
         url = target.system.redis_url
-        address = url.reveal() if isinstance(url, Secret) else url or ""
+        address, check = reached(target.system, "redis", url.reveal() if isinstance(url, Secret) else url or "")
         mend = f"check systems.{target.system.name}.redis.url"
         try:
             with redis.Redis.from_url(
@@ -64,6 +65,7 @@ class Redis(ReadingProbe[RedisState]):
         except (redis.AuthenticationError, redis.ResponseError, ValueError) as error:
             raise CannotObserve(str(error), mend=mend) from None
         except (redis.ConnectionError, redis.TimeoutError) as error:
+            check()
             return RedisState(pong=False, failure=str(error))
         clients: dict[str, int] = {}
         for row in rows:

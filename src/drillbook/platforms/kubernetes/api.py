@@ -26,7 +26,7 @@ _PAGE = 250
 _FAILED_FOR_S = 10.0
 _LOGIN_MEND = "check kubeconfig, context and login by hand: kubectl auth whoami"
 _OK, _REFUSED, _ABSENT, _ENDED, _CONFLICT = 200, (401, 403), 404, 300, 409
-# Runs a credential plugin and ends it, with all that it started, when it takes too long; the library would wait forever.
+# Runs a credential plugin and ends it, with all that it started, when it takes too long: the library waits forever.
 _LIMITED = """
 import os, signal, subprocess, sys
 plugin = subprocess.Popen(sys.argv[2:], start_new_session=True)
@@ -87,10 +87,17 @@ class Api:
     @property
     def configuration(self) -> Configuration:
         """The client's settings, for the one other connection that is no request (a port-forward)."""
-        return self._client.configuration
+        found: Configuration = self._client.configuration
+        return found
 
     def send(
-        self, method: str, path: str, body: Object | None = None, *, content_type: str = "application/json", **query: Any
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        *,
+        content_type: str = "application/json",
+        **query: Any,
     ) -> Answer:
         """Send one request, limited to some seconds.
 
@@ -178,7 +185,12 @@ def api_of(cluster: Cluster) -> Api:
 
 
 def _client(cluster: Cluster) -> ApiClient:
-    from kubernetes import client, config  # noqa: PLC0415 - half a second that only this platform pays
+    try:
+        from kubernetes import client, config  # noqa: PLC0415 - half a second that only this platform pays
+    except ImportError:
+        raise CannotObserve(
+            "the Python client of Kubernetes is not installed", mend="pip install 'drillbook[kubernetes]'"
+        ) from None
 
     paths = _paths(cluster)
     if not any(path.is_file() for path in paths) and "KUBERNETES_SERVICE_HOST" in os.environ:

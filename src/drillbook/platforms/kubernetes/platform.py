@@ -77,7 +77,9 @@ class KubernetesPlatform:
         """Return the pods of all components. Raises CannotObserve."""
         api = self._api()
         return tuple(
-            _state(pod, component) for component in api.cluster.components for pod in sorted(api.pods(component), key=_name)
+            _state(pod, component)
+            for component in api.cluster.components
+            for pod in sorted(api.pods(component), key=_name)
         )
 
     def read_log(self, instance: Instance, *, limit_bytes: int) -> LogText:
