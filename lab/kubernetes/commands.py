@@ -51,7 +51,7 @@ class Record:
 
     @property
     def kubectl(self) -> Kubectl:
-        """kubectl where the lab is, whatever is current by now."""
+        """Where the lab is, whatever is current by now."""
         return Kubectl(self.kubeconfig, self.context, self.namespace)
 
 
@@ -91,9 +91,8 @@ def up(system: str, namespace: str, options: Options) -> int:
         began = time.monotonic()
         record = Record(system, kubectl.kubeconfig, kubectl.context, namespace, options.version, options.defects)
         _bring_up(record)
-    print(
-        f"{system} {record.version} is up in namespace {namespace} of {kubectl.context}, {time.monotonic() - began:.0f} s"
-    )
+    took_s = time.monotonic() - began
+    print(f"{system} {record.version} is up in namespace {namespace} of {kubectl.context}, {took_s:.0f} s")
     print(f"  environment  {_folder(system) / 'environment.toml'}")
     print(NEXT)
     return 0
@@ -183,7 +182,8 @@ def _ready(row: dict[str, Any]) -> int:
 
 
 def _is_ready(row: dict[str, Any]) -> bool:
-    return _ready(row) == row["spec"]["replicas"] and row["status"].get("updatedReplicas") == row["spec"]["replicas"]
+    wanted = int(row["spec"]["replicas"])
+    return _ready(row) == wanted and int(row["status"].get("updatedReplicas", 0)) == wanted
 
 
 def _waiting(pod: dict[str, Any]) -> list[str]:

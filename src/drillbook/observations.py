@@ -134,7 +134,7 @@ def take(want: Want, redactor: Redactor) -> Observation:
 
 def _refuse_hidden(target: Target) -> None:
     if target.instance is not None and target.instance.hidden is not None:
-        raise CannotObserve(target.instance.hidden, mend="mend the access to the platform")
+        raise CannotObserve(target.instance.hidden.reason, mend=target.instance.hidden.mend)
 
 
 def _give_up_on_late(shared: _Round, unique: dict[Key, Want], end: float | None) -> None:

@@ -44,7 +44,7 @@ class Resolver:
         return self._look_up(value, key)
 
     def path(self, value: Path | Reference | None, key: str) -> Path | None:
-        """Return a path as given, or as ``{ env = ... }`` or ``{ file = ... }`` names it; relative to the file's folder."""
+        """Return a path as given or as a reference names it, relative to the environment file's folder."""
         if value is None or isinstance(value, Path):
             return value and self._base / value.expanduser()
         if value.file is not None and value.env is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from .observation import CannotObserve
 from .secret import Secret
 
 
@@ -48,7 +49,7 @@ class Instance:
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
     way: Way | None = None
     """None where the address can be reached as it stands."""
-    hidden: str | None = None
+    hidden: CannotObserve | None = None
     """Why nothing can be said about it: every reading of it is UNKNOWN with this reason."""
 
 

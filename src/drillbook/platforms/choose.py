@@ -35,8 +35,10 @@ def discovered(system: System) -> System:
         return system
     found = platform_of(system).can(Discovers)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if isinstance(found, Missing):
-        return replace(system, instances=(Instance("instances", hidden=found.reason),))
+        return replace(
+            system, instances=(Instance("instances", hidden=CannotObserve(found.reason, mend="name the instances")),)
+        )
     try:
         return replace(system, instances=found.discover())
     except CannotObserve as error:
-        return replace(system, instances=(Instance("instances", hidden=error.reason),))
+        return replace(system, instances=(Instance("instances", hidden=error),))

@@ -199,7 +199,7 @@ def _client(cluster: Cluster) -> ApiClient:
         settings.retries = False
         return client.ApiClient(configuration=settings)
     try:
-        merged: Object = config.kube_config.KubeConfigMerger(os.pathsep.join(map(str, paths))).config.value
+        merged = _plain(config.kube_config.KubeConfigMerger(os.pathsep.join(map(str, paths))).config)
         plugin = _limit_plugins(merged)
         settings = client.Configuration()
         config.load_kube_config_from_dict(merged, context=cluster.context, client_configuration=settings)
@@ -220,6 +220,14 @@ def _paths(cluster: Cluster) -> list[Path]:
         return [cluster.kubeconfig]
     given = os.environ.get("KUBECONFIG", "")
     return [Path(part) for part in given.split(os.pathsep) if part] or [Path.home() / ".kube" / "config"]
+
+
+def _plain(node: Any) -> Any:
+    """Return the client's nodes as the dicts and lists that they wrap."""
+    value = getattr(node, "value", node)
+    if isinstance(value, dict):
+        return {key: _plain(found) for key, found in value.items()}
+    return [_plain(found) for found in value] if isinstance(value, list) else value
 
 
 def _limit_plugins(merged: Object) -> str | None:

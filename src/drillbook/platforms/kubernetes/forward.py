@@ -67,7 +67,7 @@ class Forward:
             with near:
                 far = self._open()
                 if far is not None:
-                    with far:
+                    with contextlib.closing(far):  # the library wraps it without the means of `with`
                         _pump_both(near, far)
         finally:
             self._slots.release()
