@@ -95,9 +95,10 @@ def until_good(
     number = 0
     while True:
         number += 1
+        needed = wants(cases, environment)
         left_s = None if patience.deadline_s is None else patience.deadline_s - (time.monotonic() - began)
         seen = observe(
-            wants(cases, environment),
+            needed,
             environment.redactor,
             deadline_s=left_s,
             done=lambda one, number=number: journal.observation(one, number),  # type: ignore[misc] # binds the number

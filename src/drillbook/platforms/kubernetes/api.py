@@ -198,6 +198,8 @@ def _client(cluster: Cluster) -> ApiClient:
         config.load_incluster_config(client_configuration=settings)
         settings.retries = False
         return client.ApiClient(configuration=settings)
+    if not any(path.is_file() for path in paths):
+        raise CannotObserve(f"there is no kubeconfig at {', '.join(map(str, paths))}", mend=_LOGIN_MEND)
     try:
         merged = _plain(config.kube_config.KubeConfigMerger(os.pathsep.join(map(str, paths))).config)
         plugin = _limit_plugins(merged)
