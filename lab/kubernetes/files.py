@@ -23,8 +23,9 @@ def write_manifests(folder: Path, namespace: str, *, version: str, defects: tupl
     """Copy the manifests and lay an overlay over them: namespace, Secret, version, defects. Return what to apply."""
     base, overlay = folder / "manifests", folder / "overlay"
     shutil.copytree(MANIFESTS, base)
-    rights = base / "rights.yaml"
-    rights.write_text(rights.read_text("utf-8").replace("drillbook-nodes", cluster_wide(namespace)), "utf-8")
+    for name in ("kustomization.yaml", "rights.yaml"):
+        text = (base / name).read_text("utf-8").replace("namespace: llm-config", f"namespace: {namespace}")
+        (base / name).write_text(text.replace("drillbook-nodes", cluster_wide(namespace)), "utf-8")
     overlay.mkdir(mode=0o700)
     password, cache_password = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     values = {
