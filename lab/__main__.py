@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from . import commands
+from . import commands, kubernetes
 from .config_manager.processes import SERVICE, SYSTEM
 from .errors import LabError
 from .options import Options
@@ -52,6 +52,9 @@ def parser() -> argparse.ArgumentParser:
     up = verbs.add_parser("up", help="start a lab in the background", description=UP, formatter_class=text)
     _add_system(up)
     _add_options(up)
+    up.add_argument(
+        "--namespace", default=kubernetes.NAMESPACE, help=f"on kubernetes (default: {kubernetes.NAMESPACE})"
+    )
 
     run = verbs.add_parser("run", help="hold a lab in the foreground", description=RUN, formatter_class=text)
     _add_system(run)
@@ -67,7 +70,6 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("name", nargs="?", metavar="NAME", help=f"{_NAME}, or keeper (default: all)")
     logs.add_argument("--follow", "-f", action="store_true", help="go on showing, until Ctrl-C or the lab's end")
     logs.add_argument("-n", type=int, default=20, metavar="N", dest="lines", help="so many lines (default: 20)")
-
     _add_on(logs)
 
     down = verbs.add_parser("down", help="stop all, remove all, and wait until it is gone")
@@ -99,7 +101,12 @@ def _add_system(to: argparse.ArgumentParser) -> None:
 
 
 def _add_on(to: argparse.ArgumentParser) -> None:
-    to.add_argument("--on", choices=["process", "compose"], default="process", help="where (default: process)")
+    to.add_argument(
+        "--on",
+        default="process",
+        choices=["process", "compose", "kubernetes"],
+        help="where: processes on this machine (default), Docker Compose, or the cluster that kubectl would take",
+    )
 
 
 def _add_options(to: argparse.ArgumentParser) -> None:
@@ -139,6 +146,8 @@ def main() -> int:
 
 def _run(given: argparse.Namespace) -> int:
     """Call the command; those about one process know the one system there is."""
+    if getattr(given, "on", "process") == "kubernetes":
+        return kubernetes.run(given)
     act: dict[str, Callable[[], int]] = {
         "run": lambda: commands.run(_options(given), owner=given.owner_fd, progress=given.progress),
         "up": lambda: commands.up(given.system, _options(given)),

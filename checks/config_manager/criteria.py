@@ -7,17 +7,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drillbook.accepts import components, databases, host, http, logs, met_if, metrics, project_files, prometheus, rule
+from drillbook.accepts import (
+    components,
+    databases,
+    host,
+    http,
+    kubernetes,
+    logs,
+    met_if,
+    metrics,
+    project_files,
+    prometheus,
+    rule,
+)
 from drillbook.model import Criterion, Severity, Stage
 from drillbook.probes.components import Components
 from drillbook.probes.host import External, HostResources, Names, Ports
 from drillbook.probes.http import Get, GetUntilChanged
+from drillbook.probes.kubernetes import ClusterInfo, ConfigMap, Nodes, OwnNamespace, Pods, Workload
 from drillbook.probes.logs import Logs
 from drillbook.probes.metrics import Metrics
 from drillbook.probes.postgres import Postgres
 from drillbook.probes.project_files import ProjectFiles
 from drillbook.probes.prometheus import Targets
-from drillbook.probes.redis import Redis
+from drillbook.probes.redis import Redis, RedisTopology
 
 from .round_trip import VALUE, RoundTrip
 
@@ -115,6 +128,10 @@ def _no_prometheus(system: System) -> str | None:
 def _no_directory(system: System) -> str | None:
     found = system.compose and system.compose.directory
     return None if found else "no project directory is named (directory under [compose])"
+
+
+def _not_this_host(system: System) -> str | None:
+    return "it is about the nodes' own resources, which the API does not show" if system.cluster else None
 
 
 HEALTH = (
@@ -323,12 +340,14 @@ PREFLIGHT = (
         _resources,
         host.disk_free(more_than_gb=10),
         stage=Stage.PREFLIGHT,
+        needs=_not_this_host,
     ),
     Criterion(
         "config-manager.preflight.memory-available",
         _resources,
         host.memory_available(more_than_gb=2),
         stage=Stage.PREFLIGHT,
+        needs=_not_this_host,
     ),
     Criterion(
         "config-manager.preflight.cpu-load",
@@ -336,6 +355,7 @@ PREFLIGHT = (
         host.cpu_load(less_than_percent=80),
         severity=Severity.WARNING,
         stage=Stage.PREFLIGHT,
+        needs=_not_this_host,
     ),
     Criterion(
         "config-manager.preflight.ports-available",
@@ -345,7 +365,13 @@ PREFLIGHT = (
         stage=Stage.PREFLIGHT,
         platforms=frozenset({"process", "compose", "systemd"}),
     ),
-    Criterion("config-manager.preflight.dns-resolution", Names(), host.resolves(), stage=Stage.PREFLIGHT),
+    Criterion(
+        "config-manager.preflight.dns-resolution",
+        Names(),
+        host.resolves(),
+        stage=Stage.PREFLIGHT,
+        needs=_not_this_host,
+    ),
     Criterion(
         "config-manager.preflight.external-connectivity",
         External(),
@@ -379,5 +405,117 @@ PREFLIGHT = (
         stage=Stage.PREFLIGHT,
         platforms=COMPOSE,
         needs=_no_directory,
+    ),
+)
+
+_KUBERNETES = frozenset({"kubernetes"})
+_NAME = "llm-config-manager"
+_CRASH_ADVICE = "config-manager.troubleshoot.crash-logs-kubernetes"
+_KUBERNETES_ADVICE = "config-manager.troubleshoot.missing-config-kubernetes"
+_application = Workload("deployments", _NAME)
+_pods = Pods("api")
+
+KUBERNETES_STARTED: tuple[Criterion[Any], ...] = (
+    Criterion(
+        "config-manager.startup.kubernetes-cluster-info",
+        ClusterInfo(),
+        kubernetes.answered(),
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.startup.kubernetes-namespace",
+        OwnNamespace(),
+        kubernetes.active(),
+        _KUBERNETES_ADVICE,
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.startup.kubernetes-nodes-ready",
+        Nodes(),
+        kubernetes.nodes_ready(),
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.startup.kubernetes-postgres-ready",
+        Workload("statefulsets", "postgres"),
+        kubernetes.copies_ready(1),
+        _POSTGRES_ADVICE,
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.startup.kubernetes-redis-ready",
+        Workload("statefulsets", "redis"),
+        kubernetes.copies_ready(3),
+        _REDIS_ADVICE,
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.startup.kubernetes-redis-cluster-formed",
+        RedisTopology(),
+        kubernetes.formed(3),
+        _REDIS_ADVICE,
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.startup.kubernetes-application-ready",
+        _application,
+        kubernetes.copies_ready(3),
+        _CRASH_ADVICE,
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.startup.kubernetes-application-pods",
+        _pods,
+        kubernetes.pods_serve(exactly=3, restarts=0),
+        _CRASH_ADVICE,
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.restart.kubernetes-rollout-status",
+        _application,
+        kubernetes.rolled_out(),
+        _CRASH_ADVICE,
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.restart.kubernetes-pods-running",
+        _pods,
+        kubernetes.pods_serve(),
+        _CRASH_ADVICE,
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.logs.no-errors-kubernetes",
+        _logs,
+        logs.no_errors_in_tail(),
+        _CRASH_ADVICE,
+        severity=Severity.WARNING,
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.logs.quick-kubernetes",
+        _logs,
+        logs.readable(),
+        severity=Severity.WARNING,
+        platforms=_KUBERNETES,
+    ),
+)
+
+KUBERNETES_PREFLIGHT: tuple[Criterion[Any], ...] = (
+    Criterion(
+        "config-manager.preflight.kubernetes-configmap",
+        ConfigMap(f"{_NAME}-config"),
+        kubernetes.config_map(),
+        _KUBERNETES_ADVICE,
+        stage=Stage.PREFLIGHT,
+        platforms=_KUBERNETES,
+    ),
+    Criterion(
+        "config-manager.preflight.encryption-key-kubernetes",
+        _pods,
+        kubernetes.secret_in_use(f"{_NAME}-secrets", "encryption-key"),
+        _KUBERNETES_ADVICE,
+        stage=Stage.PREFLIGHT,
+        platforms=_KUBERNETES,
     ),
 )

@@ -48,10 +48,15 @@ class Lab:
                 self._keeper.wait(_STOP_LIMIT_S)
 
 
-def acquire(system: str, progress: Callable[[str], None], *, platform: str = "process") -> Lab:
-    """Return the running lab of a system, or bring one up that ends with this process. Raises LabFailed."""
+def acquire(system: str, progress: Callable[[str], None], platform: str = "process") -> Lab:
+    """Return the running lab of a system, or bring one up that ends with this process. Raises LabFailed.
+
+    A lab on Kubernetes is never brought up by a gate: it changes a cluster that may be somebody else's.
+    """
     if platform == "compose":
         return _acquire_compose(system, progress)
+    if platform == "kubernetes":
+        return _on_kubernetes(system)
     running = _registered(system)
     if running is not None:
         return Lab(running)
@@ -91,6 +96,13 @@ def _registered(system: str) -> Path | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return path if path.is_file() else None
+
+
+def _on_kubernetes(system: str) -> Lab:
+    path = state_directory() / "lab" / "kubernetes" / system / "environment.toml"
+    if not path.is_file():
+        raise LabFailed(f"none of {system} is up on Kubernetes: drillbook lab up {system} --on kubernetes")
+    return Lab(path)
 
 
 def bring_up(system: str, *options: str, limit_s: float = _START_LIMIT_S) -> Lab:

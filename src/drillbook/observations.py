@@ -120,9 +120,8 @@ def take(want: Want, redactor: Redactor) -> Observation:
         duration_ms = round((time.perf_counter() - began) * 1000, 1)
         return Observation(want.probe.key, target_id(want.target), source, at, duration_ms, **outcome)
 
-    if want.target.hidden is not None:
-        return finished(error=redactor.text(want.target.hidden.reason), mend=redactor.text(want.target.hidden.mend))
     try:
+        _refuse_hidden(want.target)
         return finished(value=redactor.json(want.probe.encode(want.probe.observe(want.target))))
     except CannotObserve as broken:
         return finished(error=redactor.text(broken.reason), mend=redactor.text(broken.mend))
@@ -131,6 +130,11 @@ def take(want: Want, redactor: Redactor) -> Observation:
             error=redactor.text(f"the probe broke: {type(crash).__name__}: {crash}"),
             mend="this is a defect of the probe: report it with the journal",
         )
+
+
+def _refuse_hidden(target: Target) -> None:
+    if target.instance is not None and target.instance.hidden is not None:
+        raise CannotObserve(target.instance.hidden.reason, mend=target.instance.hidden.mend)
 
 
 def _give_up_on_late(shared: _Round, unique: dict[Key, Want], end: float | None) -> None:

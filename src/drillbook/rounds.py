@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .model import Criterion, Observation, Outcome, Verdict, judge
 from .observations import Key, Want, observe
+from .platforms import discovered
 
 if TYPE_CHECKING:
     from .environment import Environment
@@ -45,18 +46,24 @@ class Round:
 
 
 def wants(cases: Sequence[Case], environment: Environment) -> list[Want]:
-    """Return every reading that the cases need; several criteria share one."""
+    """Return every reading that the cases need now, with what the platforms run now; several criteria share one."""
+    systems = {name: discovered(environment.systems[name]) for name in {case.system for case in cases}}
     return [
         Want(case.criterion.probe, target)
         for case in cases
-        for target in case.criterion.probe.targets(environment.systems[case.system])
+        for target in case.criterion.probe.targets(systems[case.system])
     ]
+
+
+def readings_of(case: Case, seen: Mapping[Key, Observation]) -> list[Observation]:
+    """Return what a round saw for a case: by what was seen, as the platform may run other instances by now."""
+    key, system = case.criterion.probe.key, f"{case.system}/"
+    return [one for (probe, target), one in seen.items() if probe == key and target.startswith(system)]
 
 
 def verdict_of(case: Case, seen: Mapping[Key, Observation], environment: Environment) -> Verdict:
     """Judge one case by a round's observations."""
-    readings = [seen[want.key] for want in wants([case], environment)]
-    return judge(case.criterion, readings, environment.facts[case.system])
+    return judge(case.criterion, readings_of(case, seen), environment.facts[case.system])
 
 
 def until_good(
@@ -84,11 +91,11 @@ def until_good(
         The last round.
     """
     began = time.monotonic()
-    needed = wants(cases, environment)
     good_in_a_row = 0
     number = 0
     while True:
         number += 1
+        needed = wants(cases, environment)
         left_s = None if patience.deadline_s is None else patience.deadline_s - (time.monotonic() - began)
         seen = observe(
             needed,

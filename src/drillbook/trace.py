@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from typing import Any
 
 from . import carried, catalogue, rows
 
@@ -61,12 +62,18 @@ def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], test: str | No
     return Traced(entry, "waiting", test=test)
 
 
+def breaks(row: dict[str, Any], platform: str) -> list[str]:
+    """Return what a planted defect flips on a platform: of its statements, those that have a row there."""
+    here = {case.criterion.id for case in rows.cases() if platform in case.criterion.platforms}
+    return [name for name in (*row["breaks"], *row.get("breaks_also", {}).get(platform, [])) if name in here]
+
+
 def _proven() -> dict[str, dict[str, list[str]]]:
     """Return ``{statement id: {platform: [planted defects that flip it]}}``."""
     path = carried.root() / "lab" / "defects.toml"
     found: dict[str, dict[str, list[str]]] = {}
     for name, row in tomllib.loads(path.read_text("utf-8")).items():
-        for statement in row["breaks"]:
-            for platform in row["platforms"]:
+        for platform in row["platforms"]:
+            for statement in breaks(row, platform):
                 found.setdefault(statement, {}).setdefault(platform, []).append(name)
     return found

@@ -15,7 +15,8 @@ from drillbook import labs
 
 from ..running import ROOT, Run, disrupt, gate, tell
 
-CONTROLS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
+ROWS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
+CONTROLS = {name: row for name, row in ROWS.items() if "process" in row["platforms"]}
 SMOKE = [name for name, row in CONTROLS.items() if row.get("stage", "smoke") == "smoke"]
 DISRUPTIVE = [name for name, row in CONTROLS.items() if row.get("stage") in {"chaos", "load"}]
 PREFLIGHT = [name for name, row in CONTROLS.items() if row.get("stage") == "preflight"]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from .. import carried, catalogue, platforms
-from ..model import ComposeProject, Facts, Instance, Preflight, Secret, System
+from .. import carried, catalogue
+from ..model import Cluster, ComposeProject, Facts, Instance, Preflight, Secret, System
+from ..platforms import discovered
 from .problems import BadEnvironment, from_validation, nearest
 from .secrets import Resolver
-from .settings import DisruptionSettings, EnvironmentFile, SystemSettings
+from .settings import DisruptionSettings, EnvironmentFile, KubernetesSettings, SystemSettings
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -94,7 +95,7 @@ def load(
     raw = _read(path)
     if lab_environment is not None:
         below = _read(lab_environment)
-        for table in ("systems", "disruption", "compose"):
+        for table in ("systems", "disruption", "compose", "kubernetes"):
             if table in below or table in raw:
                 raw = {**raw, table: _merged(below.get(table, {}), raw.get(table, {}))}
     try:
@@ -134,8 +135,8 @@ def load(
 
 
 def located(environment: Environment) -> Environment:
-    """Ask the platform where the instances are, for systems whose table names none."""
-    systems = {name: platforms.located(system) for name, system in environment.systems.items()}
+    """Ask the platforms where the instances are now, for systems whose table names none."""
+    systems = {name: discovered(system) for name, system in environment.systems.items()}
     return replace(environment, systems=systems)
 
 
@@ -185,9 +186,15 @@ def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver
         Instance(found.name, found.url, found.metrics, found.log, headers) for found in settings.api.instances
     )
     compose = _compose(file, path, headers)
+    cluster = _cluster(file, resolver) if file.platform == "kubernetes" else None
+    databases = {"postgres": settings.postgres, "redis": settings.redis}
     return System(
         name=name,
         platform=file.platform,
+        cluster=cluster,
+        discovered=not instances and (compose is not None or (cluster is not None and not entry)),
+        headers=headers,
+        forwarded=frozenset(part for part, one in databases.items() if one is not None and one.through == "platform"),
         instances=instances or ((entry,) if entry and compose is None else ()),
         entry=entry or None,
         postgres_url=resolver.secret(settings.postgres.url if settings.postgres else None, f"{key}.postgres.url"),
@@ -214,6 +221,20 @@ def _compose(file: EnvironmentFile, path: Path, headers: dict[str, str | Secret]
         return None
     directory = None if found.directory is None else path.parent / found.directory
     return ComposeProject(found.project, directory, found.host, found.service, found.port, found.metrics_port, headers)
+
+
+def _cluster(file: EnvironmentFile, resolver: Resolver) -> Cluster:
+    """Return where the pods are; without a [kubernetes] table, where kubectl would look, in the runbook's namespace."""
+    settings = file.kubernetes or KubernetesSettings()
+    return Cluster(
+        namespace=settings.namespace,
+        kubeconfig=resolver.path(settings.kubeconfig, "kubernetes.kubeconfig"),
+        context=settings.context,
+        components=settings.components,
+        reach=settings.reach,
+        api_port=settings.api_port,
+        metrics_port=settings.metrics_port,
+    )
 
 
 def _headers(settings: ApiSettings, resolver: Resolver, key: str) -> dict[str, str | Secret]:

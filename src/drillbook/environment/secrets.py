@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..model import Secret
@@ -10,8 +11,6 @@ from ..redaction import Redactor, too_short
 from .problems import nearest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .settings import Reference
 
 
@@ -43,6 +42,15 @@ class Resolver:
         if value is None or isinstance(value, str):
             return value
         return self._look_up(value, key)
+
+    def path(self, value: Path | Reference | None, key: str) -> Path | None:
+        """Return a path as given or as a reference names it, relative to the environment file's folder."""
+        if value is None or isinstance(value, Path):
+            return value and self._base / value.expanduser()
+        if value.file is not None and value.env is None:
+            return self._base / value.file.expanduser()
+        found = self._look_up(value, key)
+        return None if found is None else Path(found)
 
     def redactor(self) -> Redactor:
         """Return the redactor for all secrets resolved so far."""

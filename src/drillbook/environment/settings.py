@@ -85,6 +85,7 @@ class DatabaseSettings(Strict):
     """PostgreSQL or Redis by address."""
 
     url: Address
+    through: Literal["platform"] | None = None
 
 
 class PreflightSettings(Strict):
@@ -183,14 +184,29 @@ class WaiverSettings(Strict):
     expires: dt.date
 
 
+class KubernetesSettings(Strict):
+    """Where the pods are, with whose rights they are seen, and how they are reached."""
+
+    kubeconfig: Path | Reference | None = None
+    context: str | None = None
+    namespace: str = Field(default="llm-config", pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+    components: dict[str, str] = Field(
+        default={"api": "app=llm-config-manager", "postgres": "app=postgres", "redis": "app=redis"}
+    )
+    reach: Literal["port-forward", "address"] = "port-forward"
+    api_port: Annotated[int, Field(gt=0, lt=65536)] = 8080
+    metrics_port: Annotated[int, Field(gt=0, lt=65536)] = 9090
+
+
 class EnvironmentFile(Strict):
     """The whole file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
-    platform: Literal["process", "compose"]
+    platform: Literal["process", "compose", "kubernetes"]
     compose: ComposeSettings | None = None
     clock_skew_s: Seconds = 2.0
     lab: LabSettings | None = None
+    kubernetes: KubernetesSettings | None = None
     systems: dict[str, SystemSettings] = Field(default_factory=dict)
     mutations: MutationSettings = Field(default_factory=MutationSettings)
     disruption: DisruptionSettings = Field(default_factory=DisruptionSettings)

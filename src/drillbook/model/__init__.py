@@ -3,13 +3,14 @@
 from .criterion import ANY_PLATFORM, Accepts, Criterion, Finding, Probe, Severity, Stage
 from .observation import CannotObserve, Json, Observation
 from .secret import Secret
-from .system import ComposeProject, Facts, Instance, Preflight, System, Target
+from .system import Cluster, ComposeProject, Facts, Instance, Preflight, System, Target, Way
 from .verdict import Outcome, Verdict, judge
 
 __all__ = [
     "ANY_PLATFORM",
     "Accepts",
     "CannotObserve",
+    "Cluster",
     "ComposeProject",
     "Criterion",
     "Facts",
@@ -26,5 +27,6 @@ __all__ = [
     "System",
     "Target",
     "Verdict",
+    "Way",
     "judge",
 ]

@@ -5,9 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, Protocol
 
 from .observation import CannotObserve
 from .secret import Secret
+
+
+class Way(Protocol):
+    """How to reach what has no address on this machine: a port-forward."""
+
+    def local(self, url: str) -> str:
+        """Return the address here that leads to ``url``. Raises CannotObserve."""
+        ...
+
+    def check(self, url: str) -> None:
+        """After a failed request: raise CannotObserve when the way broke, not what it leads to."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A namespace of a Kubernetes cluster, and what of it is ours."""
+
+    namespace: str
+    kubeconfig: Path | None = None
+    """None means what kubectl would take."""
+    context: str | None = None
+    components: Mapping[str, str] = field(default_factory=dict)
+    """The label that the pods of each component carry."""
+    reach: Literal["port-forward", "address"] = "port-forward"
+    api_port: int = 8080
+    metrics_port: int = 9090
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +47,10 @@ class Instance:
     metrics_url: str | None = None
     log: Path | None = None
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    way: Way | None = None
+    """None where the address can be reached as it stands."""
+    hidden: CannotObserve | None = None
+    """Why nothing can be said about it: every reading of it is UNKNOWN with this reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +89,13 @@ class System:
     postgres_url: str | Secret | None = None
     redis_url: str | Secret | None = None
     control: Path | None = None
+    cluster: Cluster | None = None
+    discovered: bool = False
+    """Whether the instances come from the platform at each round, because the environment names none."""
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    """What requests to discovered instances carry."""
+    forwarded: frozenset[str] = frozenset()
+    """The databases that are reached through the platform."""
     data_dir: Path = Path("/var/lib")
     preflight: Preflight = Preflight(ports=(), resolve=(), external_url=None)
     scratch_namespace: str | None = None
@@ -66,8 +105,6 @@ class System:
     """The most load that may be sent; None when the environment allows none."""
     prometheus_url: str | None = None
     compose: ComposeProject | None = None
-    unlocated: CannotObserve | None = None
-    """Why the platform could not be asked where the instances are; then every reading of them is UNKNOWN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +114,6 @@ class Target:
     system: System
     name: str
     instance: Instance | None = None
-
-    @property
-    def hidden(self) -> CannotObserve | None:
-        """Why an instance cannot be looked at: nobody knows where it is."""
-        return self.system.unlocated if self.instance is not None else None
 
 
 @dataclass(frozen=True, slots=True)

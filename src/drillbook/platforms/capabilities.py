@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from ..model import Instance
+    from ..model import Instance, Way
 
 C = TypeVar("C")
 
@@ -146,19 +146,43 @@ class Executes(Protocol):
         ...
 
 
-class Locates(Protocol):
-    """Knows where the instances of the system itself answer, for environments that do not name them."""
-
-    def locate_instances(self) -> tuple[Instance, ...]:
-        """Return every instance, running or not. Raises CannotObserve, also when there is none."""
-        ...
-
-
 class BearsMarks(Protocol):
     """Reads from the target itself as which environments it may be disrupted."""
 
     def marks(self) -> frozenset[str]:
         """Return the names that everything there bears. Raises CannotObserve."""
+        ...
+
+
+class Discovers(Protocol):
+    """Knows the running copies of the API, which come and go."""
+
+    def discover(self) -> tuple[Instance, ...]:
+        """Return the copies that are meant to serve. Raises CannotObserve."""
+        ...
+
+
+class Reaches(Protocol):
+    """Leads to components that have no address on this machine."""
+
+    def reach(self, component: str, host: str) -> Way | None:
+        """Return the way to a component, None where its address serves as it is. Raises CannotObserve."""
+        ...
+
+
+class Scales(Protocol):
+    """Changes how many copies of a component run."""
+
+    def scale(self, component: str, replicas: int) -> int:
+        """Ask for so many; return how many were asked for before. Raises PlatformRefused, CannotObserve."""
+        ...
+
+
+class RollsOut(Protocol):
+    """Replaces every copy of a component by new ones."""
+
+    def roll_out(self, component: str, template: dict[str, Any]) -> None:
+        """Change what the copies are made from and return at once. Raises PlatformRefused."""
         ...
 
 

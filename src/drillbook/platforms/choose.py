@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..model import CannotObserve, System
-from .capabilities import Locates, Missing
+from ..model import CannotObserve, Instance, System
+from .capabilities import Discovers, Missing
 
 if TYPE_CHECKING:
     from .capabilities import Platform
@@ -22,21 +22,27 @@ def platform_of(system: System) -> Platform:
         from .compose import ComposePlatform  # noqa: PLC0415 - as above
 
         return ComposePlatform(system)
+    if system.platform == "kubernetes":
+        from .kubernetes import KubernetesPlatform  # noqa: PLC0415 - as above
+
+        return KubernetesPlatform(system)
     raise ValueError(f"unknown platform {system.platform!r}")
 
 
-def located(system: System) -> System:
-    """Fill in where the instances are, when the environment names none and the platform knows.
+def discovered(system: System) -> System:
+    """Return the system with the instances that its platform has now, where the environment names none.
 
-    Copies that come and go have no addresses that a file could name. A platform that does not answer is no reason
-    to fail here: the system remembers why, and every reading of an instance becomes UNKNOWN with that reason.
+    Pods come and go, so this is asked at each round. What cannot be listed becomes one hidden instance, so that every
+    criterion about instances is UNKNOWN with the reason.
     """
-    if system.instances:
+    if not system.discovered:
         return system
-    locates = platform_of(system).can(Locates)  # type: ignore[type-abstract] # a protocol is asked for by its type
-    if isinstance(locates, Missing):
-        return system
+    found = platform_of(system).can(Discovers)  # type: ignore[type-abstract] # a protocol is asked for by its type
+    if isinstance(found, Missing):
+        return replace(
+            system, instances=(Instance("instances", hidden=CannotObserve(found.reason, mend="name the instances")),)
+        )
     try:
-        return replace(system, instances=locates.locate_instances(), unlocated=None)
-    except CannotObserve as unseen:
-        return replace(system, unlocated=unseen)
+        return replace(system, instances=found.discover())
+    except CannotObserve as error:
+        return replace(system, instances=(Instance("instances", hidden=error),))

@@ -17,12 +17,12 @@ from ..model import CannotObserve, ComposeProject, Instance
 from ..polling import TimedOut, wait_until
 from .capabilities import (
     BearsMarks,
+    Discovers,
     Executed,
     Executes,
     InstanceState,
     Kills,
     Lists,
-    Locates,
     LogText,
     Missing,
     Pauses,
@@ -75,7 +75,7 @@ class Project:
         found = _seen(lambda: [self._state(one) for one in self._containers()])
         return tuple(sorted(found, key=lambda state: state.name))
 
-    def locate_instances(self) -> tuple[Instance, ...]:
+    def discover(self) -> tuple[Instance, ...]:
         """Return the containers of the system's own service. Raises CannotObserve, also when there is none."""
         found = _seen(lambda: [self._locate(one) for one in self._containers() if self._component(one) == API])
         if not found:
@@ -224,7 +224,7 @@ class ComposePlatform:
         """Return the capability, or Missing with the reason."""
         if self._project is None:
             return Missing(f"{self._name}: the environment names no project; set project under [compose]")
-        known = (Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Executes, Locates, BearsMarks)
+        known = (Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Executes, Discovers, BearsMarks)
         if capability in known:
             return cast("C", self._project)
         return Missing(f"Docker Compose has no {capability.__name__}")

@@ -15,7 +15,7 @@ from .. import labs
 from ..environment import BadEnvironment, Environment, known, load, locate, located
 from ..journal import Journal, new_run
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
-from ..rounds import Case, Round, until_good, verdict_of, wants
+from ..rounds import Case, Round, readings_of, until_good, verdict_of
 from . import evidence, exits, selection, workers
 
 if TYPE_CHECKING:
@@ -134,9 +134,7 @@ class Gate:
         assert self.environment is not None
         if self.environment.lab_systems and with_lab:
             try:
-                self._lab = labs.acquire(
-                    self.environment.lab_systems[0], self.say, platform=self.environment.platform
-                )
+                self._lab = labs.acquire(self.environment.lab_systems[0], self.say, self.environment.platform)
             except labs.LabFailed as failed:
                 self.refused = True
                 raise pytest.UsageError(f"the lab did not come up: {failed}") from None
@@ -149,7 +147,7 @@ class Gate:
         """Judge a case by what was observed; journal the verdict and say why it is excused, where it is."""
         assert self.environment is not None
         verdict = verdict_of(case, self._round.seen, self.environment)
-        readings = [self._round.seen[want.key] for want in wants([case], self.environment)]
+        readings = readings_of(case, self._round.seen)
         return verdict, self.settle(case.criterion, verdict, item, case.system, readings, self._round.number)
 
     def settle(

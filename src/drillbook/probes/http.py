@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import clock
-from ..model import CannotObserve, Instance, Json, Secret, System, Target
+from ..model import CannotObserve, Json, Secret, System, Target
 from .base import ReadingProbe
 
 if TYPE_CHECKING:
@@ -118,9 +118,7 @@ class GetUntilChanged(ReadingProbe[TwoAnswers]):
 
 
 def per_instance(system: System) -> tuple[Target, ...]:
-    """Return a target for each instance of the API; one that stands for all when nobody knows where they are."""
-    if system.unlocated is not None:
-        return (Target(system, "instances", Instance("instances")),)
+    """Return a target for each instance of the API."""
     return tuple(Target(system, instance.name, instance) for instance in system.instances)
 
 
@@ -149,16 +147,20 @@ def fetch(target: Target, method: str, url: str, *, json: Json = None, timeout_s
     assert target.instance is not None
     headers = _revealed(target.instance.headers)
     client = _client(url.startswith("https://"))
+    way = target.instance.way
+    address = url if way is None else way.local(url)
     began = time.perf_counter()
     try:
         with (
             _paced(target),
-            client.stream(method, url, json=json, headers=headers, timeout=timeout_s) as response,
+            client.stream(method, address, json=json, headers=headers, timeout=timeout_s) as response,
         ):
             text = _read(response)
     except httpx.TimeoutException:
+        _blame(target, url)
         return Answer(None, failure=f"no answer within {timeout_s:g} s", took_ms=_ms_since(began)), ""
     except httpx.HTTPError as error:
+        _blame(target, url)
         return Answer(None, failure=_reason(error), took_ms=_ms_since(began)), ""
     if response.status_code == TOO_MANY_REQUESTS:
         raise CannotObserve(
@@ -166,6 +168,12 @@ def fetch(target: Target, method: str, url: str, *, json: Json = None, timeout_s
             mend=f"set systems.{target.system.name}.api.max_rps below the limit of the service",
         )
     return Answer(response.status_code, took_ms=_ms_since(began), read_at=clock.now()), text
+
+
+def _blame(target: Target, url: str) -> None:
+    """Raise CannotObserve when the way to the instance is what failed."""
+    if target.instance is not None and target.instance.way is not None:
+        target.instance.way.check(url)
 
 
 def _read(response: httpx.Response) -> str:

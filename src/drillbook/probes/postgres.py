@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ..model import CannotObserve, Secret, System, Target
 from .base import ReadingProbe
+from .reach import reached
 
 OWN_NAME = "drillbook"
 """The application_name of our own sessions; never counted as the application's."""
@@ -54,7 +55,7 @@ class Postgres(ReadingProbe[PostgresState]):
         import psycopg  # noqa: PLC0415 - a tenth of a second that only this probe pays
 
         url = target.system.postgres_url
-        address = url.reveal() if isinstance(url, Secret) else url or ""
+        address, check = reached(target.system, "postgres", url.reveal() if isinstance(url, Secret) else url or "")
         mend = f"check systems.{target.system.name}.postgres.url"
         try:
             with psycopg.connect(address, connect_timeout=3, application_name=OWN_NAME, autocommit=True) as connection:
@@ -67,6 +68,7 @@ class Postgres(ReadingProbe[PostgresState]):
             text = _first_line(error)
             if any(word in text for word in ("authentication failed", "does not exist", "no pg_hba.conf")):
                 raise CannotObserve(text, mend=mend) from None
+            check()
             return PostgresState(accepting=False, failure=text)
         except psycopg.Error as error:
             raise CannotObserve(_first_line(error), mend=mend) from None

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from ..model import CannotObserve, Secret, System, Target
 from .base import ReadingProbe
+from .reach import reached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import redis
+
+V = TypeVar("V")
 
 OWN_NAME = "drillbook"
 
@@ -42,31 +50,91 @@ class Redis(ReadingProbe[RedisState]):
 
     def observe(self, target: Target) -> RedisState:
         """Connect and ask. A refused connection is a reading; a refused login is a broken eye."""
-        import redis  # noqa: PLC0415 - a tenth of a second that only this probe pays
-        from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
-        from redis.retry import Retry  # noqa: PLC0415 - as above
+        found = _asked(target, _state)
+        return RedisState(pong=False, failure=found) if isinstance(found, str) else found
 
-        url = target.system.redis_url
-        address = url.reveal() if isinstance(url, Secret) else url or ""
-        mend = f"check systems.{target.system.name}.redis.url"
-        try:
-            with redis.Redis.from_url(
-                address,
-                client_name=OWN_NAME,
-                socket_connect_timeout=3,
-                socket_timeout=3,
-                retry=Retry(NoBackoff(), 0),
-                decode_responses=True,
-            ) as client:
-                pong = bool(client.ping())
-                own = str(client.client_id())
-                rows = client.client_list(_type="normal")
-        except (redis.AuthenticationError, redis.ResponseError, ValueError) as error:
-            raise CannotObserve(str(error), mend=mend) from None
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            return RedisState(pong=False, failure=str(error))
-        clients: dict[str, int] = {}
-        for row in rows:
-            if row["id"] != own:
-                clients[row["name"]] = clients.get(row["name"], 0) + 1
-        return RedisState(pong=pong, clients=clients)
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """How a server works together with others, or why it does not answer."""
+
+    role: str = ""
+    online: int = 0
+    """Its replicas that are in step."""
+    cluster_enabled: bool = False
+    cluster_state: str = ""
+    slots: int = 0
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class RedisTopology(ReadingProbe[Topology]):
+    """INFO, and CLUSTER INFO where cluster mode is on."""
+
+    reading: ClassVar[type[Topology]] = Topology
+
+    def targets(self, system: System) -> tuple[Target, ...]:
+        """Return the cache, when the environment names one."""
+        return Redis().targets(system)
+
+    def source(self, target: Target) -> str:
+        """Return ``Redis`` with the reference that its address came from."""
+        return Redis().source(target)
+
+    def observe(self, target: Target) -> Topology:
+        """Connect and ask. Readings and errors as of Redis."""
+        found = _asked(target, _topology)
+        return Topology(failure=found) if isinstance(found, str) else found
+
+
+def _asked(target: Target, ask: Callable[[redis.Redis], V]) -> V | str:
+    """Connect and ask; return the failure's text for a refused connection. Raises CannotObserve for the rest."""
+    import redis  # noqa: PLC0415 - a tenth of a second that only this probe pays
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
+    from redis.retry import Retry  # noqa: PLC0415 - as above
+
+    url = target.system.redis_url
+    address, check = reached(target.system, "redis", url.reveal() if isinstance(url, Secret) else url or "")
+    mend = f"check systems.{target.system.name}.redis.url"
+    try:
+        with redis.Redis.from_url(
+            address,
+            client_name=OWN_NAME,
+            socket_connect_timeout=3,
+            socket_timeout=3,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+        ) as client:
+            return ask(client)
+    except (redis.AuthenticationError, redis.ResponseError, ValueError) as error:
+        raise CannotObserve(str(error), mend=mend) from None
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        check()
+        return str(error)
+
+
+def _state(client: redis.Redis) -> RedisState:
+    pong = bool(client.ping())
+    own = str(client.client_id())
+    clients: dict[str, int] = {}
+    for row in client.client_list(_type="normal"):
+        if row["id"] != own:
+            clients[row["name"]] = clients.get(row["name"], 0) + 1
+    return RedisState(pong=pong, clients=clients)
+
+
+def _topology(client: redis.Redis) -> Topology:
+    info: Any = client.info("replication")
+    enabled = bool(cast("Any", client.info("cluster")).get("cluster_enabled"))
+    slots: dict[str, str] = {}
+    if enabled:
+        text = str(client.execute_command("CLUSTER", "INFO"))  # type: ignore[no-untyped-call] # redis types it not
+        slots = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    replicas = [value for name, value in info.items() if name.startswith("slave") and isinstance(value, dict)]
+    return Topology(
+        role=str(info.get("role", "")),
+        online=sum(one.get("state") == "online" for one in replicas),
+        cluster_enabled=enabled,
+        cluster_state=slots.get("cluster_state", ""),
+        slots=int(slots.get("cluster_slots_assigned", 0)),
+    )

@@ -1,0 +1,7 @@
+"""Kubernetes: pods, seen and handled through the API with the rights of the kubeconfig at hand."""
+
+from .api import Api, api_of
+from .forward import forwarded
+from .platform import KubernetesPlatform
+
+__all__ = ["Api", "KubernetesPlatform", "api_of", "forwarded"]

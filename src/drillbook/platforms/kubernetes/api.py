@@ -1,0 +1,259 @@
+"""Raw requests to the Kubernetes API: every one with a time limit, lists in pages, never the client's typed models."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...model import CannotObserve
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient, Configuration
+
+    from ...model import Cluster
+
+Object = dict[str, Any]
+CONNECT_S = 2.0
+ANSWER_S = 4.0
+PLUGIN_S = 4.0
+_PAGE = 250
+_FAILED_FOR_S = 10.0
+_LOGIN_MEND = "check kubeconfig, context and login by hand: kubectl auth whoami"
+_OK, _REFUSED, _ABSENT, _ENDED, _CONFLICT = 200, (401, 403), 404, 300, 409
+# Runs a credential plugin and ends it, with all that it started, when it takes too long: the library waits forever.
+_LIMITED = """
+import os, signal, subprocess, sys
+plugin = subprocess.Popen(sys.argv[2:], start_new_session=True)
+try:
+    sys.exit(plugin.wait(float(sys.argv[1])))
+except subprocess.TimeoutExpired:
+    os.killpg(plugin.pid, signal.SIGKILL)
+    sys.exit(124)
+"""
+
+
+class Refused(CannotObserve):
+    """The API does not let this account do it, or does not know the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the API that is no refusal and no failure: a success, 404 or 409."""
+
+    status: int
+    text: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a success."""
+        return _OK <= self.status < _ENDED
+
+    @property
+    def absent(self) -> bool:
+        """Whether there is no such object."""
+        return self.status == _ABSENT
+
+    def json(self) -> Object:
+        """Return the object. Raises CannotObserve when it is none."""
+        try:
+            found = json.loads(self.text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise CannotObserve("the API answered something that is no JSON object", mend=_LOGIN_MEND)
+        return found
+
+
+class Api:
+    """One account at one cluster.
+
+    Args:
+        cluster: which cluster, and who we are there.
+
+    Raises:
+        CannotObserve: the kubeconfig cannot be used, or its credential plugin gives nothing in time.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._client = _client(cluster)
+
+    @property
+    def configuration(self) -> Configuration:
+        """The client's settings, for the one other connection that is no request (a port-forward)."""
+        found: Configuration = self._client.configuration
+        return found
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        *,
+        content_type: str = "application/json",
+        **query: Any,
+    ) -> Answer:
+        """Send one request, limited to some seconds.
+
+        Raises:
+            Refused: for 401 and 403.
+            CannotObserve: for no answer, 429, 5xx and every other failure but 404 and 409.
+        """
+        what = f"{method} {path}"
+        try:
+            prepared = self._client.param_serialize(
+                method,
+                path,
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json", "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._client.call_api(*prepared, _request_timeout=(CONNECT_S, ANSWER_S))
+            answer = Answer(int(response.status), response.read().decode("utf-8", errors="replace"))
+        except Exception as error:  # noqa: BLE001 - urllib3's, ssl's and the client's own: all say that we cannot see
+            raise CannotObserve(f"{what}: {_reason(error)}", mend=_LOGIN_MEND) from None
+        if answer.status in _REFUSED:
+            raise Refused(f"{what}: {answer.status} {_message(answer)}", mend="give this account the right, or log in")
+        if not (answer.ok or answer.status in (_ABSENT, _CONFLICT)):
+            raise CannotObserve(f"{what}: {answer.status} {_message(answer)}", mend="look at the API server")
+        return answer
+
+    def get(self, path: str, **query: Any) -> Object | None:
+        """Return an object, None when there is none. Raises as ``send``."""
+        answer = self.send("GET", path, **query)
+        return None if answer.absent else answer.json()
+
+    def items(self, path: str, **query: Any) -> list[Object]:
+        """Return all items of a list, page by page. Raises as ``send``."""
+        found: list[Object] = []
+        token = ""
+        while True:
+            page = self.get(path, limit=_PAGE, **({"continue": token} if token else {}), **query)
+            if page is None:
+                raise CannotObserve(f"GET {path}: 404, the API serves no such list", mend="look at the API server")
+            found += page.get("items") or []
+            token = (page.get("metadata") or {}).get("continue") or ""
+            if not token:
+                return found
+
+    def path(self, kind: str, name: str = "", *, group: str = "") -> str:
+        """Return the path of a namespaced list or object (``pods``, or ``deployments`` of the group ``apps``)."""
+        root = f"/apis/{group}/v1" if group else "/api/v1"
+        return f"{root}/namespaces/{self.cluster.namespace}/{kind}" + (f"/{name}" if name else "")
+
+    def pods(self, component: str) -> list[Object]:
+        """Return the pods of a component. Raises as ``send``; CannotObserve when the file gives it no label."""
+        selector = self.cluster.components.get(component)
+        if selector is None:
+            raise CannotObserve(
+                f"no label is named for {component}", mend=f'set {component} = "app=..." under kubernetes.components'
+            )
+        return self.items(self.path("pods"), labelSelector=selector)
+
+
+_apis: dict[str, Api] = {}
+_failed: dict[str, tuple[float, CannotObserve]] = {}
+_lock = threading.Lock()
+
+
+def api_of(cluster: Cluster) -> Api:
+    """Return the one connection to a cluster; a failure to log in is remembered for some seconds, not repeated.
+
+    Raises:
+        CannotObserve: as Api.
+    """
+    key = repr(cluster)
+    with _lock:
+        if key in _apis:
+            return _apis[key]
+        at, failure = _failed.get(key, (0.0, None))
+        if failure is not None and time.monotonic() - at < _FAILED_FOR_S:
+            raise failure
+        try:
+            _apis[key] = Api(cluster)
+        except CannotObserve as error:
+            _failed[key] = (time.monotonic(), error)
+            raise
+        return _apis[key]
+
+
+def _client(cluster: Cluster) -> ApiClient:
+    try:
+        from kubernetes import client, config  # noqa: PLC0415 - half a second that only this platform pays
+    except ImportError:
+        raise CannotObserve(
+            "the Python client of Kubernetes is not installed", mend="pip install 'drillbook[kubernetes]'"
+        ) from None
+
+    paths = _paths(cluster)
+    if not any(path.is_file() for path in paths) and "KUBERNETES_SERVICE_HOST" in os.environ:
+        settings = client.Configuration()
+        config.load_incluster_config(client_configuration=settings)
+        settings.retries = False
+        return client.ApiClient(configuration=settings)
+    if not any(path.is_file() for path in paths):
+        raise CannotObserve(f"there is no kubeconfig at {', '.join(map(str, paths))}", mend=_LOGIN_MEND)
+    try:
+        merged = _plain(config.kube_config.KubeConfigMerger(os.pathsep.join(map(str, paths))).config)
+        plugin = _limit_plugins(merged)
+        settings = client.Configuration()
+        config.load_kube_config_from_dict(merged, context=cluster.context, client_configuration=settings)
+    except Exception as error:  # noqa: BLE001 - yaml's, the client's own and AttributeError for a file without a config
+        shown = ", ".join(map(str, paths))
+        raise CannotObserve(f"kubeconfig {shown}: {_reason(error)}", mend=_LOGIN_MEND) from None
+    if plugin and not (settings.api_key or settings.cert_file):
+        raise CannotObserve(
+            f"the credential plugin {plugin} gave no credential within {PLUGIN_S:g} s", mend=_LOGIN_MEND
+        )
+    settings.retries = False
+    return client.ApiClient(configuration=settings)
+
+
+def _paths(cluster: Cluster) -> list[Path]:
+    """Return the kubeconfigs as kubectl would take them, unless the environment file names one."""
+    if cluster.kubeconfig is not None:
+        return [cluster.kubeconfig]
+    given = os.environ.get("KUBECONFIG", "")
+    return [Path(part) for part in given.split(os.pathsep) if part] or [Path.home() / ".kube" / "config"]
+
+
+def _plain(node: Any) -> Any:
+    """Return the client's nodes as the dicts and lists that they wrap."""
+    value = getattr(node, "value", node)
+    if isinstance(value, dict):
+        return {key: _plain(found) for key, found in value.items()}
+    return [_plain(found) for found in value] if isinstance(value, list) else value
+
+
+def _limit_plugins(merged: Object) -> str | None:
+    """Put a time limit around every credential plugin; return the name of one, None when there is none."""
+    name = None
+    for user in merged.get("users") or []:
+        plugin = (user.get("user") or {}).get("exec")
+        if plugin:
+            name = str(plugin["command"])
+            plugin["args"] = ["-I", "-c", _LIMITED, str(PLUGIN_S), name, *(plugin.get("args") or [])]
+            plugin["command"] = sys.executable
+    return name
+
+
+def _message(answer: Answer) -> str:
+    try:
+        return str(answer.json().get("message", ""))[:200]
+    except CannotObserve:
+        return answer.text[:100]
+
+
+def _reason(error: Exception) -> str:
+    """Return the innermost reason in one line, without headers and bodies."""
+    reason: BaseException = error
+    while isinstance(inner := getattr(reason, "reason", None) or reason.__cause__, BaseException):
+        reason = inner
+    return (str(reason) or type(reason).__name__).strip().splitlines()[0][:200]
