@@ -47,8 +47,10 @@ class Lab:
                 self._keeper.wait(_STOP_LIMIT_S)
 
 
-def acquire(system: str, progress: Callable[[str], None]) -> Lab:
+def acquire(system: str, progress: Callable[[str], None], *, on: str = "process") -> Lab:
     """Return the running lab of a system, or bring one up that ends with this process. Raises LabFailed."""
+    if on == "systemd":
+        return Lab(_systemd_host(system))
     running = _registered(system)
     if running is not None:
         return Lab(running)
@@ -75,6 +77,15 @@ def _registered(system: str) -> Path | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return path if path.is_file() else None
+
+
+def _systemd_host(system: str) -> Path:
+    """Return the environment file of the systemd host that is up; starting one takes minutes, so a user does that."""
+    arguments, environment = command("registered", system, "--on", "systemd")
+    found = subprocess.run(arguments, env=environment, cwd="/", capture_output=True, check=False, timeout=_STOP_LIMIT_S)
+    if found.returncode:
+        raise LabFailed(found.stderr.decode(errors="replace").strip()[-800:])
+    return Path(str(json.loads(found.stdout)["environment"]))
 
 
 def bring_up(system: str, *options: str) -> Lab:

@@ -19,7 +19,7 @@ class Resolver:
     """Turns ``{ env = ... }`` and ``{ file = ... }`` into Secrets; collects what could not be resolved."""
 
     def __init__(self, base: Path) -> None:
-        self._base = base
+        self.base = base
         self._secrets: list[Secret] = []
         self.problems: list[str] = []
 
@@ -60,7 +60,7 @@ class Resolver:
                 return None
             return value
         assert reference.file is not None
-        path = self._base / reference.file.expanduser()
+        path = self.base / reference.file.expanduser()
         try:
             text = path.read_text("utf-8").strip()
         except OSError as error:

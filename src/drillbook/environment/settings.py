@@ -95,11 +95,22 @@ class PreflightSettings(Strict):
     external_url: Http | None = None
 
 
+class SystemdSettings(Strict):
+    """The host on which systemd runs the system, and the unit of each component."""
+
+    host: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:\[\]-]*$")
+    units: dict[str, Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.\\@-]*$")]] = Field(min_length=1)
+    ssh_config: Path | None = None
+    identity: Path | None = None
+    known_hosts: Path | None = None
+
+
 class SystemSettings(Strict):
     """One system in this environment."""
 
     version: str | Reference | None = None
     control: Path | None = None
+    systemd: SystemdSettings | None = None
     data_dir: Path = Path("/var/lib/llm-config")
     api: ApiSettings = Field(default_factory=ApiSettings)
     postgres: DatabaseSettings | None = None
@@ -161,7 +172,7 @@ class EnvironmentFile(Strict):
     """The whole file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
-    platform: Literal["process"]
+    platform: Literal["process", "systemd"]
     clock_skew_s: Seconds = 2.0
     lab: LabSettings | None = None
     systems: dict[str, SystemSettings] = Field(default_factory=dict)

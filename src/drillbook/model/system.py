@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .secret import Secret
+from .systemd_host import SystemdHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class System:
     postgres_url: str | Secret | None = None
     redis_url: str | Secret | None = None
     control: Path | None = None
+    systemd: SystemdHost | None = None
     data_dir: Path = Path("/var/lib")
     preflight: Preflight = Preflight(ports=(), resolve=(), external_url=None)
     scratch_namespace: str | None = None

@@ -108,7 +108,8 @@ class Gate:
         if self.worker is not None:
             self._join(self.worker)
         elif self.journal is None:
-            bare = all(case.criterion.stage is Stage.PREFLIGHT for case in found) and len(found) == len(selected)
+            here = self.environment.platform == "process"
+            bare = here and all(case.criterion.stage is Stage.PREFLIGHT for case in found) and len(found) == len(selected)
             self.prepare(with_lab=not bare)
         self._note_not_judged()
         if self.cases:
@@ -119,7 +120,7 @@ class Gate:
         assert self.environment is not None
         if self.environment.lab_systems and with_lab:
             try:
-                self._lab = labs.acquire(self.environment.lab_systems[0], self.say)
+                self._lab = labs.acquire(self.environment.lab_systems[0], self.say, on=self.environment.platform)
             except labs.LabFailed as failed:
                 self.refused = True
                 raise pytest.UsageError(f"the lab did not come up: {failed}") from None
