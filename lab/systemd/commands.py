@@ -128,7 +128,9 @@ def _none_is_up(system: str) -> int:
 
 
 def _show(found: Machine) -> None:
-    print(f"  {'api':12} http://127.0.0.1:{found.ports['api']}  metrics http://127.0.0.1:{found.ports['metrics']}/metrics")
+    print(
+        f"  {'api':12} http://127.0.0.1:{found.ports['api']}  metrics http://127.0.0.1:{found.ports['metrics']}/metrics"
+    )
     print(f"  {'ssh':12} ssh -F {found.folder}/ssh_config {machine.ALIAS}")
     if found.defects:
         print(f"  {'defects':12} {', '.join(found.defects)}")

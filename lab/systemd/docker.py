@@ -42,7 +42,7 @@ def call(*arguments: str, what: str, stdin: bytes | None = None, limit_s: float 
         LabError: it failed, with the end of what it said.
     """
     try:
-        done = subprocess.run(  # noqa: S603 - our own arguments
+        done = subprocess.run(
             ["docker", *arguments],  # noqa: S607 - found on the user's PATH
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,

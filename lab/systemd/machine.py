@@ -138,8 +138,8 @@ def _start(machine: Machine) -> None:
     """Create the container, put the keys and secrets into it, start it."""
     publish = [word for name, port in machine.ports.items() for word in ("-p", f"{HOST}:{port}:{INSIDE[name]}")]
     docker.call(
-        "create", "--name", machine.container, "--hostname", "config-host", "--label", f"{docker.LABEL}={machine.system}",
-        *_for_systemd(), *publish, docker.IMAGE,
+        "create", "--name", machine.container, "--hostname", "config-host",
+        "--label", f"{docker.LABEL}={machine.system}", *_for_systemd(), *publish, docker.IMAGE,
         what="the systemd host",
     )  # fmt: skip
     docker.call("cp", "-", f"{machine.container}:/", what="keys and secrets", stdin=_seed(machine))
@@ -159,12 +159,14 @@ def _seed(machine: Machine) -> bytes:
     folder = Path(machine.folder)
     database, cache = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     for name in ("identity", "host_key"):
-        subprocess.run(  # noqa: S603 - our own arguments
+        subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{ALIAS} {name}", "-f", str(folder / name)],  # noqa: S607 - on the PATH
             check=True,
             stdin=subprocess.DEVNULL,
         )
-    write_private(folder / "database-url", f"postgresql://llmconfig:{database}@{HOST}:{machine.ports['postgres']}/llm_config")
+    write_private(
+        folder / "database-url", f"postgresql://llmconfig:{database}@{HOST}:{machine.ports['postgres']}/llm_config"
+    )
     write_private(folder / "cache-url", f"redis://:{cache}@{HOST}:{machine.ports['redis']}/0")
     _write_reaching(machine)
     defaults = {
@@ -182,7 +184,9 @@ def _seed(machine: Machine) -> bytes:
         ("etc/drillbook-marker", "lab\nsystemd\n", 0o644),
     ]
     if machine.defects:
-        members.append((DEFECT.lstrip("/"), f"[Service]\nEnvironment=LLM_CONFIG_DEFECT={','.join(machine.defects)}\n", 0o644))
+        members.append(
+            (DEFECT.lstrip("/"), f"[Service]\nEnvironment=LLM_CONFIG_DEFECT={','.join(machine.defects)}\n", 0o644)
+        )
     (folder / "host_key").unlink()
     return docker.archive([(name, text.encode(), mode) for name, text, mode in members])
 

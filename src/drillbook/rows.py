@@ -27,10 +27,10 @@ def cases() -> tuple[Case, ...]:
     for kind in ("checks", "chaos", "load"):
         folder = carried.root() / kind
         _package(f"{_PREFIX}{kind}", folder)
-        for path in sorted(folder.glob("*/criteria.py")):
+        for path in sorted(folder.glob("*/criteria*.py")):
             name = f"{_PREFIX}{kind}.{path.parent.name}"
             _package(name, path.parent)
-            module = importlib.import_module(f"{name}.criteria")
+            module = importlib.import_module(f"{name}.{path.stem}")
             found += [Case(path.parent.name.replace("_", "-"), row) for row in _rows(module)]
     return tuple(found)
 

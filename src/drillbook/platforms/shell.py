@@ -24,6 +24,7 @@ COMMAND_S = 4
 _PERSIST_S = 30
 _SSH_FAILED = 255
 _TIMED_OUT = 124
+_PRIVATE = 0o700
 _LONGEST_SOCKET = 104 - 18  # ssh adds a suffix while it binds
 _MENDS = {
     "Permission denied": "check the user and the identity: systems.*.systemd.host, identity, ssh_config",
@@ -88,7 +89,7 @@ class Shell:
         return Said(result.rc, result.stdout, result.stderr)
 
     def _unreachable(self, stderr: str) -> CannotObserve:
-        lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith(("@", "Warning:"))]
+        lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("@")]
         known = next((line for line in reversed(lines) if any(word in line for word in _MENDS)), None)
         said = known or (lines[-1] if lines else "ssh ended without a word")
         mend = next((text for word, text in _MENDS.items() if word in said), _MEND)
@@ -97,11 +98,9 @@ class Shell:
     def _testinfra(self) -> Any:
         if self._host is None:
             try:
-                import testinfra  # noqa: PLC0415 - needed only where systemd is the platform
+                import testinfra  # type: ignore[import-untyped]  # noqa: PLC0415 - untyped; only systemd hosts need it
             except ModuleNotFoundError:
-                raise CannotObserve(
-                    "testinfra is not installed", mend="install what systemd hosts need: pip install 'drillbook[systemd]'"
-                ) from None
+                raise CannotObserve("testinfra is not installed", mend="pip install 'drillbook[systemd]'") from None
             self._host = testinfra.get_host(*self._address(), **self._options())
         return self._host
 
@@ -155,4 +154,5 @@ def _control_path(where: SystemdHost) -> str | None:
         found = base.lstat()
     except OSError:
         return None
-    return path if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o700 and stat.S_ISDIR(found.st_mode) else None
+    private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == _PRIVATE and found.st_uid == os.geteuid()
+    return path if private else None

@@ -109,7 +109,8 @@ class Gate:
             self._join(self.worker)
         elif self.journal is None:
             here = self.environment.platform == "process"
-            bare = here and all(case.criterion.stage is Stage.PREFLIGHT for case in found) and len(found) == len(selected)
+            before = all(case.criterion.stage is Stage.PREFLIGHT for case in found) and len(found) == len(selected)
+            bare = here and before
             self.prepare(with_lab=not bare)
         self._note_not_judged()
         if self.cases:
