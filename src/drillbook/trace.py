@@ -7,7 +7,9 @@ names both, and the negative controls prove every line of it on each platform th
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from . import carried, catalogue, rows
 
@@ -40,9 +42,9 @@ class Counts:
 
 def trace(system: str) -> tuple[Traced, ...]:
     """Return all statements of a system with what holds them."""
-    proven = _proven()
-    have_rows = {case.criterion.id for case in rows.cases()}
-    return tuple(_traced(entry, proven.get(entry.id, {}), entry.id in have_rows) for entry in catalogue.entries(system))
+    judged_on = {case.criterion.id: case.criterion.platforms for case in rows.cases()}
+    proven = _proven(judged_on)
+    return tuple(_traced(entry, proven.get(entry.id, {}), entry.id in judged_on) for entry in catalogue.entries(system))
 
 
 def count(traced: tuple[Traced, ...]) -> Counts:
@@ -60,12 +62,24 @@ def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], has_row: bool)
     return Traced(entry, "waiting", has_row=has_row)
 
 
-def _proven() -> dict[str, dict[str, list[str]]]:
-    """Return ``{statement id: {platform: [planted defects that flip it]}}``."""
+def _proven(judged_on: Mapping[str, frozenset[str]]) -> dict[str, dict[str, list[str]]]:
+    """Return ``{statement id: {platform: [planted defects that flip it]}}``, each where a row is judged."""
     path = carried.root() / "lab" / "defects.toml"
     found: dict[str, dict[str, list[str]]] = {}
     for name, row in tomllib.loads(path.read_text("utf-8")).items():
-        for statement in row["breaks"]:
-            for platform in row["platforms"]:
+        for platform in row["platforms"]:
+            for statement in broken_on(row, platform, judged_on):
                 found.setdefault(statement, {}).setdefault(platform, []).append(name)
     return found
+
+
+def broken_on(row: Mapping[str, Any], platform: str, judged_on: Mapping[str, frozenset[str]]) -> set[str]:
+    """Return the statements that a planted defect breaks on one platform: those that have a row for it.
+
+    Args:
+        row: of ``lab/defects.toml``.
+        platform: where it is planted.
+        judged_on: the platforms of each statement's row.
+    """
+    named = {*row["breaks"], *row.get("breaks_also", {}).get(platform, [])}
+    return {statement for statement in named if platform in judged_on.get(statement, {platform})}

@@ -75,6 +75,10 @@ class Shell:
         with self._connecting:  # the first one opens the connection that all share
             return self._run(command, limit_s)
 
+    def load(self) -> None:
+        """Load what a command needs, so that none is missing when it counts. Raises CannotObserve."""
+        self._testinfra()
+
     def _run(self, command: str, limit_s: float) -> Said:
         try:
             result = self._testinfra().run(command)
