@@ -42,7 +42,7 @@ class Counts:
 
 def trace(system: str) -> tuple[Traced, ...]:
     """Return all statements of a system with what holds them."""
-    judged_on = {case.criterion.id: case.criterion.platforms for case in rows.cases()}
+    judged_on = rows.platforms_of_checks()
     proven = _proven(judged_on)
     return tuple(_traced(entry, proven.get(entry.id, {}), entry.id in judged_on) for entry in catalogue.entries(system))
 

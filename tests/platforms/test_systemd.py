@@ -19,6 +19,7 @@ import pytest
 from drillbook import environment as environments
 from drillbook import rows
 from drillbook.faults import KillInstance, PauseInstance, StopInstance
+from drillbook.faults import families as _families
 from drillbook.faults.undo import Undo, perform
 from drillbook.model import System
 from drillbook.platforms import Kills, Lists, Missing, Pauses, ReadsLogs, Starts, Stops, platform_of
@@ -38,7 +39,10 @@ CONTROLS: dict[str, dict[str, Any]] = {
 }
 SMOKE = [name for name, row in CONTROLS.items() if row.get("stage", "smoke") == "smoke"]
 PREFLIGHT = [name for name, row in CONTROLS.items() if row.get("stage") == "preflight"]
-JUDGED_ON = {case.criterion.id: case.criterion.platforms for case in rows.cases()}
+JUDGED_ON = rows.platforms_of_checks()
+
+
+del _families  # imported for its registrations
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def host() -> Iterator[Host]:
 def calm(host: Host) -> Iterator[Host]:
     """The host with all units running, before and after."""
     yield host
-    host.root(f"systemctl kill --signal=CONT {SERVICE} || true")
+    host.root(f"for u in {SERVICE} postgresql@15-main redis-server; do systemctl kill --signal=CONT $u || true; done")
     host.refresh()
 
 

@@ -8,6 +8,7 @@ import shlex
 import stat
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,7 @@ class Shell:
         self.where = where
         self._connecting = threading.Lock()
         self._connected = False
+        self._failure: tuple[float, CannotObserve] | None = None
         self._host: Any = None
 
     def run(self, script: str, *, limit_s: float = COMMAND_S) -> Said:
@@ -72,18 +74,30 @@ class Shell:
         command = f"LC_ALL=C timeout {limit_s:g} sh -c {shlex.quote(script)}"
         if self._connected:
             return self._run(command, limit_s)
-        with self._connecting:  # the first one opens the connection that all share
-            return self._run(command, limit_s)
+        asked_at = time.monotonic()
+        with self._connecting:  # the first one opens the connection that all share, or fails for all who wait
+            if self._failure is not None and self._failure[0] >= asked_at:
+                raise CannotObserve(self._failure[1].reason, mend=self._failure[1].mend)
+            try:
+                return self._run(command, limit_s)
+            except CannotObserve as broken:
+                self._failure = (time.monotonic(), broken)
+                raise
 
     def load(self) -> None:
         """Load what a command needs, so that none is missing when it counts. Raises CannotObserve."""
         self._testinfra()
 
     def _run(self, command: str, limit_s: float) -> Said:
+        host = self._testinfra()
         try:
-            result = self._testinfra().run(command)
-        except (OSError, RuntimeError) as error:
+            result = host.run(command)
+        except RuntimeError as error:  # what testinfra makes of ssh's own failures; the result is its argument
+            result = error.args[0] if error.args else None
+        except OSError as error:
             raise CannotObserve(f"{self.where.host}: {error}", mend=_MEND) from None
+        if not hasattr(result, "rc"):
+            raise CannotObserve(f"{self.where.host}: ssh ended without a word", mend=_MEND)
         if result.rc == _SSH_FAILED and not self.where.is_local:
             self._connected = False
             raise self._unreachable(result.stderr)
