@@ -54,7 +54,8 @@ def status_text(component: str, text: str) -> Accepts[UnitsReading]:
     def check(unit: UnitState) -> Finding:
         if unit.type != "notify" and unit.notify_access in ("", "none"):
             return not_met(f"Type={unit.type} without NotifyAccess= takes no status text")
-        return met_if(unit.status_text == text, f'"{unit.status_text}"')
+        alive = unit.active_state == "active"  # systemd keeps the last words of the dead
+        return met_if(alive and unit.status_text == text, f'"{unit.status_text}" of a unit that is {unit.active_state}')
 
     return _about(component, f'status text "{text}"', check)
 
