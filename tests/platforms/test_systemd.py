@@ -80,7 +80,7 @@ class Host:
         text = "".join(f"{line}\n" for line in lines)
         plant = f"mkdir -p $(dirname {DROP_IN})\nprintf %s '[Service]\n{text}' > {DROP_IN}" if lines else ""
         self.root(
-            f"for unit in {SERVICE} postgresql@15-main redis-server; do systemctl kill --signal=CONT $unit || true; done\n"
+            f"for unit in {SERVICE} postgresql@15-main redis-server; do\nsystemctl kill --signal=CONT $unit || true\ndone\n"
             f"rm -f {DROP_IN}\n{plant}\nsystemctl daemon-reload\nsystemctl stop {SERVICE}\nsystemctl reset-failed\n"
             "journalctl --quiet --rotate --vacuum-size=1\n"
             f"systemctl start postgresql@15-main redis-server {SERVICE}"
