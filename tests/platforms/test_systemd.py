@@ -22,7 +22,7 @@ from drillbook import rows
 from drillbook.faults import KillInstance, PauseInstance, StopInstance
 from drillbook.faults import families as _families
 from drillbook.faults.undo import Undo, perform
-from drillbook.model import System
+from drillbook.model import CannotObserve, System, SystemdHost
 from drillbook.platforms import Kills, Lists, Missing, Pauses, ReadsLogs, Starts, Stops, platform_of
 from drillbook.platforms.systemd import Units
 from drillbook.polling import wait_until
@@ -80,7 +80,8 @@ class Host:
         text = "".join(f"{line}\n" for line in lines)
         plant = f"mkdir -p $(dirname {DROP_IN})\nprintf %s '[Service]\n{text}' > {DROP_IN}" if lines else ""
         self.root(
-            f"for unit in {SERVICE} postgresql@15-main redis-server; do\nsystemctl kill --signal=CONT $unit || true\ndone\n"
+            f"for unit in {SERVICE} postgresql@15-main redis-server\ndo systemctl kill --signal=CONT $unit || true\n"
+            "done\n"
             f"rm -f {DROP_IN}\n{plant}\nsystemctl daemon-reload\nsystemctl stop {SERVICE}\nsystemctl reset-failed\n"
             "journalctl --quiet --rotate --vacuum-size=1\n"
             f"systemctl start postgresql@15-main redis-server {SERVICE}"
@@ -185,6 +186,15 @@ def test_a_paused_unit_is_listed_as_paused_until_it_goes_on(calm: Host) -> None:
     assert _state(calm, "api") == "paused"
     calm.units.resume("api")
     assert _state(calm, "api") == "running"
+
+
+def test_on_the_host_itself_no_ssh_is_needed() -> None:
+    here = Units(SystemdHost("local", {"worker": "no-such-unit.service"}))
+    if Path("/run/systemd/system").exists():
+        assert here.units()[0].load_state == "not-found"
+    else:
+        with pytest.raises(CannotObserve, match="systemctl on local"):
+            here.units()
 
 
 def test_the_journal_reads_like_a_log(host: Host) -> None:
