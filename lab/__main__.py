@@ -35,6 +35,7 @@ RUN = """\
 Hold a lab in the foreground. One JSON line on stdout says that it is ready, or why it is not. It ends on
 SIGTERM, SIGINT, on {"do": "down"} at its control socket, and, with --owner-fd, at once when its owner dies.
 """
+PLACES = ("process", "systemd")
 _NAME = "as `drillbook lab status` shows it, like api-1, postgres or redis"
 
 
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     logs = verbs.add_parser("logs", help="show the ends of the logs", description="Show the ends of the logs.")
     logs.add_argument("name", nargs="?", metavar="NAME", help=f"{_NAME}, or keeper (default: all)")
     logs.add_argument("--follow", "-f", action="store_true", help="go on showing, until Ctrl-C or the lab's end")
+    logs.set_defaults(system=SYSTEM)
     logs.add_argument("-n", type=int, default=20, metavar="N", dest="lines", help="so many lines (default: 20)")
     _add_on(logs)
 
@@ -104,8 +106,8 @@ def _add_on(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--on",
         default="process",
-        choices=["process", "compose", "kubernetes"],
-        help="where: processes on this machine (default), Docker Compose, or the cluster that kubectl would take",
+        choices=["process", "compose", "kubernetes", "systemd"],
+        help="where: processes on this machine (default), Docker Compose, the cluster that kubectl would take, a host",
     )
 
 
@@ -148,6 +150,10 @@ def _run(given: argparse.Namespace) -> int:
     """Call the command; those about one process know the one system there is."""
     if getattr(given, "on", "process") == "kubernetes":
         return kubernetes.run(given)
+    if getattr(given, "on", "process") == "systemd":
+        from .systemd import commands as systemd  # noqa: PLC0415 - a place is loaded when it is used
+
+        return systemd.run(given, lambda: _options(given))
     act: dict[str, Callable[[], int]] = {
         "run": lambda: commands.run(_options(given), owner=given.owner_fd, progress=given.progress),
         "up": lambda: commands.up(given.system, _options(given)),

@@ -55,6 +55,8 @@ def acquire(system: str, progress: Callable[[str], None], platform: str = "proce
     """
     if platform == "compose":
         return _acquire_compose(system, progress)
+    if platform == "systemd":
+        return Lab(_systemd_host(system))
     if platform == "kubernetes":
         return _on_kubernetes(system)
     running = _registered(system)
@@ -96,6 +98,15 @@ def _registered(system: str) -> Path | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return path if path.is_file() else None
+
+
+def _systemd_host(system: str) -> Path:
+    """Return the environment file of the systemd host that is up; starting one takes minutes, so a user does that."""
+    arguments, environment = command("registered", system, "--on", "systemd")
+    found = subprocess.run(arguments, env=environment, cwd="/", capture_output=True, check=False, timeout=_STOP_LIMIT_S)
+    if found.returncode:
+        raise LabFailed(found.stderr.decode(errors="replace").strip()[-800:])
+    return Path(str(json.loads(found.stdout)["environment"]))
 
 
 def _on_kubernetes(system: str) -> Lab:

@@ -27,10 +27,10 @@ def cases() -> tuple[Case, ...]:
     for kind in ("checks", "chaos", "load"):
         folder = carried.root() / kind
         _package(f"{_PREFIX}{kind}", folder)
-        for path in sorted(folder.glob("*/criteria.py")):
+        for path in sorted(folder.glob("*/criteria*.py")):
             name = f"{_PREFIX}{kind}.{path.parent.name}"
             _package(name, path.parent)
-            module = importlib.import_module(f"{name}.criteria")
+            module = importlib.import_module(f"{name}.{path.stem}")
             found += [Case(path.parent.name.replace("_", "-"), row) for row in _rows(module)]
     return tuple(found)
 
@@ -61,6 +61,14 @@ def _declared(function: object) -> Iterator[Criterion[object]]:
             yield from (one.values[0].criterion for one in mark.args[1])
         elif mark.name == "scenario":
             yield from mark.args[0].holds
+
+
+def platforms_of_checks() -> dict[str, frozenset[str]]:
+    """Return where each statement is judged by a check: a scenario may judge it on more platforms, in its own time."""
+    found: dict[str, frozenset[str]] = {}
+    for case in cases():
+        found.setdefault(case.criterion.id, case.criterion.platforms)
+    return found
 
 
 def _rows(module: ModuleType) -> Iterator[Criterion[object]]:

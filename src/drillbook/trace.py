@@ -7,6 +7,7 @@ names both, and the negative controls prove every line of it on each platform th
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ class Counts:
 
 def trace(system: str) -> tuple[Traced, ...]:
     """Return all statements of a system with what holds them."""
-    proven = _proven()
+    proven = _proven(rows.platforms_of_checks())
     tests = rows.tests()
     return tuple(_traced(entry, proven.get(entry.id, {}), tests.get(entry.id)) for entry in catalogue.entries(system))
 
@@ -62,18 +63,24 @@ def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], test: str | No
     return Traced(entry, "waiting", test=test)
 
 
-def breaks(row: dict[str, Any], platform: str) -> list[str]:
-    """Return what a planted defect flips on a platform: of its statements, those that have a row there."""
-    here = {case.criterion.id for case in rows.cases() if platform in case.criterion.platforms}
-    return [name for name in (*row["breaks"], *row.get("breaks_also", {}).get(platform, [])) if name in here]
-
-
-def _proven() -> dict[str, dict[str, list[str]]]:
-    """Return ``{statement id: {platform: [planted defects that flip it]}}``."""
+def _proven(judged_on: Mapping[str, frozenset[str]]) -> dict[str, dict[str, list[str]]]:
+    """Return ``{statement id: {platform: [planted defects that flip it]}}``, each where a row is judged."""
     path = carried.root() / "lab" / "defects.toml"
     found: dict[str, dict[str, list[str]]] = {}
     for name, row in tomllib.loads(path.read_text("utf-8")).items():
         for platform in row["platforms"]:
-            for statement in breaks(row, platform):
+            for statement in broken_on(row, platform, judged_on):
                 found.setdefault(statement, {}).setdefault(platform, []).append(name)
     return found
+
+
+def broken_on(row: Mapping[str, Any], platform: str, judged_on: Mapping[str, frozenset[str]]) -> set[str]:
+    """Return the statements that a planted defect breaks on one platform: those that have a row for it.
+
+    Args:
+        row: of ``lab/defects.toml``.
+        platform: where it is planted.
+        judged_on: the platforms of each statement's row.
+    """
+    named = {*row["breaks"], *row.get("breaks_also", {}).get(platform, [])}
+    return {statement for statement in named if platform in judged_on.get(statement, {platform})}

@@ -15,8 +15,11 @@ from drillbook import labs
 
 from ..running import ROOT, Run, disrupt, gate, tell
 
-ROWS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
-CONTROLS = {name: row for name, row in ROWS.items() if "process" in row["platforms"]}
+CONTROLS: dict[str, dict[str, Any]] = {
+    name: row
+    for name, row in tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8")).items()
+    if "process" in row["platforms"]
+}
 SMOKE = [name for name, row in CONTROLS.items() if row.get("stage", "smoke") == "smoke"]
 DISRUPTIVE = [name for name, row in CONTROLS.items() if row.get("stage") in {"chaos", "load"}]
 PREFLIGHT = [name for name, row in CONTROLS.items() if row.get("stage") == "preflight"]

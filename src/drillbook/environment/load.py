@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from .. import carried, catalogue
-from ..model import Cluster, ComposeProject, Facts, Instance, Preflight, Secret, System
+from ..model import Cluster, ComposeProject, Facts, Instance, Preflight, Secret, System, SystemdHost
 from ..platforms import discovered
 from .problems import BadEnvironment, from_validation, nearest
 from .secrets import Resolver
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from ..redaction import Redactor
-    from .settings import ApiSettings, LoadSettings, ObjectiveSettings
+    from .settings import ApiSettings, LoadSettings, ObjectiveSettings, SystemdSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +200,7 @@ def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver
         postgres_url=resolver.secret(settings.postgres.url if settings.postgres else None, f"{key}.postgres.url"),
         redis_url=resolver.secret(settings.redis.url if settings.redis else None, f"{key}.redis.url"),
         control=settings.control,
+        systemd=_systemd(settings.systemd, resolver.base),
         data_dir=settings.data_dir,
         preflight=Preflight(
             ports=settings.preflight.ports,
@@ -235,6 +236,14 @@ def _cluster(file: EnvironmentFile, resolver: Resolver) -> Cluster:
         api_port=settings.api_port,
         metrics_port=settings.metrics_port,
     )
+
+
+def _systemd(settings: SystemdSettings | None, base: Path) -> SystemdHost | None:
+    """Return the host; its files are meant relative to the environment file."""
+    if settings is None:
+        return None
+    files = (settings.ssh_config, settings.identity, settings.known_hosts)
+    return SystemdHost(settings.host, dict(settings.units), *(path and base / path.expanduser() for path in files))
 
 
 def _headers(settings: ApiSettings, resolver: Resolver, key: str) -> dict[str, str | Secret]:

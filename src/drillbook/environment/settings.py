@@ -113,11 +113,22 @@ class ComposeSettings(Strict):
     metrics_port: Annotated[int, Field(gt=0, lt=65536)] = 9090
 
 
+class SystemdSettings(Strict):
+    """The host on which systemd runs the system, and the unit of each component."""
+
+    host: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:\[\]-]*$")
+    units: dict[str, Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.\\@-]*$")]] = Field(min_length=1)
+    ssh_config: Path | None = None
+    identity: Path | None = None
+    known_hosts: Path | None = None
+
+
 class SystemSettings(Strict):
     """One system in this environment."""
 
     version: str | Reference | None = None
     control: Path | None = None
+    systemd: SystemdSettings | None = None
     data_dir: Path = Path("/var/lib/llm-config")
     api: ApiSettings = Field(default_factory=ApiSettings)
     postgres: DatabaseSettings | None = None
@@ -202,7 +213,7 @@ class EnvironmentFile(Strict):
     """The whole file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
-    platform: Literal["process", "compose", "kubernetes"]
+    platform: Literal["process", "compose", "kubernetes", "systemd"]
     compose: ComposeSettings | None = None
     clock_skew_s: Seconds = 2.0
     lab: LabSettings | None = None

@@ -4,6 +4,7 @@ from .criterion import ANY_PLATFORM, Accepts, Criterion, Finding, Probe, Severit
 from .observation import CannotObserve, Json, Observation
 from .secret import Secret
 from .system import Cluster, ComposeProject, Facts, Instance, Preflight, System, Target, Way
+from .systemd_host import SystemdHost
 from .verdict import Outcome, Verdict, judge
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Severity",
     "Stage",
     "System",
+    "SystemdHost",
     "Target",
     "Verdict",
     "Way",

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from .observation import CannotObserve
 from .secret import Secret
+from .systemd_host import SystemdHost
 
 
 class Way(Protocol):
@@ -96,6 +97,7 @@ class System:
     """What requests to discovered instances carry."""
     forwarded: frozenset[str] = frozenset()
     """The databases that are reached through the platform."""
+    systemd: SystemdHost | None = None
     data_dir: Path = Path("/var/lib")
     preflight: Preflight = Preflight(ports=(), resolve=(), external_url=None)
     scratch_namespace: str | None = None

@@ -192,3 +192,11 @@ class Platform(Protocol):
     def can(self, capability: type[C]) -> C | Missing:
         """Return the capability, or Missing with the reason."""
         ...
+
+
+class RunsOnHost(Protocol):
+    """Runs a read-only script on the host that the system runs on, where that is not the runner."""
+
+    def on_host(self, script: str) -> str:
+        """Run a POSIX shell script and return its output. Raises CannotObserve."""
+        ...

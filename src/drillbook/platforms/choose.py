@@ -26,6 +26,10 @@ def platform_of(system: System) -> Platform:
         from .kubernetes import KubernetesPlatform  # noqa: PLC0415 - as above
 
         return KubernetesPlatform(system)
+    if system.platform == "systemd":
+        from .systemd import SystemdPlatform  # noqa: PLC0415 - as above
+
+        return SystemdPlatform(system)
     raise ValueError(f"unknown platform {system.platform!r}")
 
 

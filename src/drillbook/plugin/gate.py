@@ -115,7 +115,9 @@ class Gate:
         if self.worker is not None:
             self._join(self.worker)
         elif self.journal is None:
-            bare = all(case.criterion.stage is Stage.PREFLIGHT for case in found) and len(found) == len(selected)
+            here = self.environment.platform == "process"
+            before = all(case.criterion.stage is Stage.PREFLIGHT for case in found) and len(found) == len(selected)
+            bare = here and before
             self.prepare(with_lab=not bare)
         self._note_not_judged()
         if self.cases:
