@@ -62,8 +62,13 @@ def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], has_row: bool)
 
 
 def breaks(row: dict[str, Any], platform: str) -> list[str]:
-    """Return what a planted defect flips on a platform: of its statements, those that have a row there."""
-    here = {case.criterion.id for case in rows.cases() if platform in case.criterion.platforms}
+    """Return what a planted defect flips on a platform: of its statements, those that have a row of its stage there."""
+    stage = row.get("stage", "smoke")
+    here = {
+        case.criterion.id
+        for case in rows.cases()
+        if platform in case.criterion.platforms and case.criterion.stage == stage
+    }
     return [name for name in (*row["breaks"], *row.get("breaks_also", {}).get(platform, [])) if name in here]
 
 
