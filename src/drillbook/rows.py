@@ -63,14 +63,6 @@ def _declared(function: object) -> Iterator[Criterion[object]]:
             yield from mark.args[0].holds
 
 
-def platforms_of_checks() -> dict[str, frozenset[str]]:
-    """Return where each statement is judged by a check: a scenario may judge it on more platforms, in its own time."""
-    found: dict[str, frozenset[str]] = {}
-    for case in cases():
-        found.setdefault(case.criterion.id, case.criterion.platforms)
-    return found
-
-
 def _rows(module: ModuleType) -> Iterator[Criterion[object]]:
     from .model import Criterion  # noqa: PLC0415 - beside its only run-time use
 

@@ -43,7 +43,7 @@ class Counts:
 
 def trace(system: str) -> tuple[Traced, ...]:
     """Return all statements of a system with what holds them."""
-    proven = _proven(rows.platforms_of_checks())
+    proven = _proven()
     tests = rows.tests()
     return tuple(_traced(entry, proven.get(entry.id, {}), tests.get(entry.id)) for entry in catalogue.entries(system))
 
@@ -63,24 +63,28 @@ def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], test: str | No
     return Traced(entry, "waiting", test=test)
 
 
-def _proven(judged_on: Mapping[str, frozenset[str]]) -> dict[str, dict[str, list[str]]]:
+def _proven() -> dict[str, dict[str, list[str]]]:
     """Return ``{statement id: {platform: [planted defects that flip it]}}``, each where a row is judged."""
     path = carried.root() / "lab" / "defects.toml"
     found: dict[str, dict[str, list[str]]] = {}
     for name, row in tomllib.loads(path.read_text("utf-8")).items():
         for platform in row["platforms"]:
-            for statement in broken_on(row, platform, judged_on):
+            for statement in broken_on(row, platform):
                 found.setdefault(statement, {}).setdefault(platform, []).append(name)
     return found
 
 
-def broken_on(row: Mapping[str, Any], platform: str, judged_on: Mapping[str, frozenset[str]]) -> set[str]:
-    """Return the statements that a planted defect breaks on one platform: those that have a row for it.
+def broken_on(row: Mapping[str, Any], platform: str) -> set[str]:
+    """Return what a planted defect breaks on a platform: of its statements, those with a row of its stage there.
 
     Args:
         row: of ``lab/defects.toml``.
         platform: where it is planted.
-        judged_on: the platforms of each statement's row.
     """
+    stage = row.get("stage", "smoke")
     named = {*row["breaks"], *row.get("breaks_also", {}).get(platform, [])}
-    return {statement for statement in named if platform in judged_on.get(statement, {platform})}
+    return named & {
+        case.criterion.id
+        for case in rows.cases()
+        if platform in case.criterion.platforms and case.criterion.stage == stage
+    }

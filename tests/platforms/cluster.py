@@ -23,7 +23,7 @@ from ..running import ROOT, Run, gate
 
 HINT = "a kubeconfig that reaches a cluster, kubectl, and the image of lab/kubernetes/Dockerfile on its nodes"
 SETTLE_S = 60
-QUIET_S = 8
+QUIET_S = 7
 _NODE = {
     "apiVersion": "v1",
     "kind": "Node",

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from drillbook import rows
 from drillbook.environment import load, locate
 from drillbook.model import CannotObserve, System
 from drillbook.platforms import (
@@ -196,19 +195,18 @@ def subject_review(cluster: Cluster, verb: str, asked: list[str], config: str) -
 
 
 @pytest.mark.parametrize(
-    ("user", "reason", "within_s"),
+    ("user", "reason"),
     [
-        ({"token": "not-a-token-of-this-cluster"}, "401", 5),
+        ({"token": "not-a-token-of-this-cluster"}, "401"),
         (
             {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sleep", "args": ["61"]}},
             "the credential plugin sleep gave no credential within 4 s",
-            10,
         ),
     ],
     ids=["wrong-token", "hanging-plugin"],
 )
 def test_a_broken_login_is_unknown_and_quick(
-    cluster: Cluster, tmp_path: Path, user: dict[str, Any], reason: str, within_s: float
+    cluster: Cluster, tmp_path: Path, user: dict[str, Any], reason: str
 ) -> None:
     config = json.loads((cluster.folder / "gate.kubeconfig").read_text("utf-8"))
     if "exec" in user:
@@ -216,8 +214,11 @@ def test_a_broken_login_is_unknown_and_quick(
     config["users"][0]["user"] = user
     (tmp_path / "broken.kubeconfig").write_text(json.dumps(config), "utf-8")
     began = time.monotonic()
+    cluster.gate(tmp_path / "reports", environment=environment_at(tmp_path, "nowhere.kubeconfig"))
+    nothing_to_wait_for_s = time.monotonic() - began
+    began = time.monotonic()
     run = cluster.gate(tmp_path / "reports", environment=environment_at(tmp_path, "broken.kubeconfig"))
-    assert time.monotonic() - began < within_s
+    assert time.monotonic() - began < nothing_to_wait_for_s * 2 + 6
     expect_all_unknown(run.verdicts(), run.exit_status, run.output, reason)
 
 
@@ -258,7 +259,7 @@ def test_a_missing_namespace_is_not_met(cluster: Cluster, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", HERE)
 def test_a_planted_defect_flips_exactly_what_it_names(cluster: Cluster, name: str, tmp_path: Path) -> None:
     row = HERE[name]
-    ids = set(broken_on(row, "kubernetes", rows.platforms_of_checks()))
+    ids = broken_on(row, "kubernetes")
     assert ids, "nothing that it breaks applies to Kubernetes"
     stage = row.get("stage", "smoke")
     environment = preflight_environment(cluster) if stage == "preflight" else "kubernetes"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...model import CannotObserve
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.client import ApiClient
 
     from ...model import Cluster
 
@@ -84,11 +84,24 @@ class Api:
         self.cluster = cluster
         self._client = _client(cluster)
 
-    @property
-    def configuration(self) -> Configuration:
-        """The client's settings, for the one other connection that is no request (a port-forward)."""
-        found: Configuration = self._client.configuration
-        return found
+    def port_forward(self, pod: str, port: int) -> Any:
+        """Open a websocket to a pod's port; ``.socket(port)`` of the answer is the connection.
+
+        The library's own ``stream.portforward`` is not for threads: it replaces the client's methods while it connects.
+
+        Raises:
+            kubernetes.client.exceptions.ApiException: it was refused, or the pod is not there.
+        """
+        from kubernetes.stream import ws_client  # noqa: PLC0415 - loaded with the client, in _client
+
+        path = self.path("pods", f"{pod}/portforward")
+        query = [("ports", str(port))]
+        prepared = self._client.param_serialize("GET", path, query_params=query, auth_settings=["BearerToken"])
+        _, url, headers = prepared[:3]
+        lowered = {name.lower(): value for name, value in headers.items()}
+        return ws_client.portforward_call(
+            self._client.configuration, "GET", url.partition("?")[0], query_params=query, headers=lowered
+        )
 
     def send(
         self,
@@ -186,7 +199,7 @@ def api_of(cluster: Cluster) -> Api:
 
 def _client(cluster: Cluster) -> ApiClient:
     try:
-        from kubernetes import client, config  # noqa: PLC0415 - half a second that only this platform pays
+        from kubernetes import client, config, stream  # noqa: F401, PLC0415 - half a second, paid before any clock runs
     except ImportError:
         raise CannotObserve(
             "the Python client of Kubernetes is not installed", mend="pip install 'drillbook[kubernetes]'"

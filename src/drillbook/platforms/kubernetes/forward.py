@@ -35,11 +35,7 @@ class Forward:
     """
 
     def __init__(self, api: Api, pod: str, port: int) -> None:
-        from kubernetes import client  # noqa: PLC0415 - half a second that only this platform pays
-
-        self._pod, self._port, self._namespace = pod, port, api.cluster.namespace
-        self._core = client.CoreV1Api(client.ApiClient(configuration=api.configuration))
-        self._one_at_a_time = threading.Lock()
+        self._api, self._pod, self._port = api, pod, port
         self._slots = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         self._opening = 0
         self._broken: str | None = None
@@ -74,17 +70,9 @@ class Forward:
 
     def _open(self) -> socket.socket | None:
         """Open the websocket; note whether it was the way that failed. None when there is no connection."""
-        from kubernetes.stream import portforward  # noqa: PLC0415 - see above
-
         self._opening += 1
         try:
-            with self._one_at_a_time:  # the library changes the client's own methods while it connects
-                opened = portforward(
-                    self._core.connect_get_namespaced_pod_portforward,
-                    self._pod,
-                    self._namespace,
-                    ports=str(self._port),
-                )
+            opened = self._api.port_forward(self._pod, self._port)
         except Exception as error:  # noqa: BLE001 - the library wraps whatever the websocket raises
             self._broken = _broken(str(getattr(error, "reason", None) or error))
             return None

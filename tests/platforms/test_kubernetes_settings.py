@@ -1,0 +1,81 @@
+"""The [kubernetes] table of an environment file; no cluster is needed for these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drillbook.environment import BadEnvironment, load
+from drillbook.model import System
+from drillbook.platforms import Lists, Missing, platform_of
+from drillbook.trace import broken_on
+
+HEAD = 'name = "x"\nplatform = "kubernetes"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "x.toml"
+    path.write_text(HEAD + text, "utf-8")
+    return path
+
+
+def test_without_a_table_the_runbooks_namespace_and_labels_are_taken(tmp_path: Path) -> None:
+    system = load(write(tmp_path, "[systems.config-manager]\n")).systems["config-manager"]
+    assert system.cluster is not None
+    assert system.cluster.namespace == "llm-config"
+    assert system.cluster.components["api"] == "app=llm-config-manager"
+    assert system.discovered
+
+
+def test_instances_that_are_named_are_not_discovered(tmp_path: Path) -> None:
+    text = '[systems.config-manager.api]\nurl = "http://config.example.com"\n'
+    assert not load(write(tmp_path, text)).systems["config-manager"].discovered
+
+
+@pytest.mark.parametrize("reference", ['"k/config"', '{ file = "k/config" }'])
+def test_a_kubeconfig_is_found_from_the_environment_file(tmp_path: Path, reference: str) -> None:
+    text = f"[kubernetes]\nkubeconfig = {reference}\n[systems.config-manager]\n"
+    cluster = load(write(tmp_path, text)).systems["config-manager"].cluster
+    assert cluster is not None
+    assert cluster.kubeconfig == tmp_path / "k" / "config"
+
+
+def test_a_kubeconfig_is_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAGING_KUBECONFIG", "/some/where")
+    text = '[kubernetes]\nkubeconfig = { env = "STAGING_KUBECONFIG" }\n[systems.config-manager]\n'
+    cluster = load(write(tmp_path, text)).systems["config-manager"].cluster
+    assert cluster is not None
+    assert cluster.kubeconfig == Path("/some/where")
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ('namespce = "x"', "kubernetes.namespce: unknown key"),
+        ('namespace = "Not A Name"', "kubernetes.namespace"),
+        ('reach = "proxy"', "kubernetes.reach: expected 'port-forward' or 'address'"),
+        ('kubeconfig = { env = "NOT_SET_ANYWHERE" }', "environment variable NOT_SET_ANYWHERE is not set"),
+    ],
+)
+def test_a_mistake_in_the_table_is_told(tmp_path: Path, table: str, told: str) -> None:
+    with pytest.raises(BadEnvironment, match=told):
+        load(write(tmp_path, f"[kubernetes]\n{table}\n[systems.config-manager]\n"))
+
+
+def test_without_a_cluster_every_capability_is_missing_with_the_reason() -> None:
+    found = platform_of(System("config-manager", "kubernetes")).can(Lists)  # type: ignore[type-abstract] # by its type
+    assert isinstance(found, Missing)
+    assert "[kubernetes]" in found.reason
+
+
+def test_a_defect_counts_on_a_platform_for_what_has_a_row_there() -> None:
+    row = {
+        "breaks": ["config-manager.logs.no-errors-compose", "config-manager.verify.success-no-error-logs"],
+        "breaks_also": {"kubernetes": ["config-manager.logs.no-errors-kubernetes"]},
+    }
+    assert broken_on(row, "process") == set(row["breaks"])
+    assert broken_on(row, "kubernetes") == {
+        "config-manager.verify.success-no-error-logs",
+        "config-manager.logs.no-errors-kubernetes",
+    }
