@@ -1,4 +1,7 @@
-"""Harm to processes: killed, stopped in good order, frozen. A component's name means all its instances."""
+"""Harm to instances: killed, stopped in good order, frozen. A component's name means all its instances.
+
+What can be done is the platform's to say; so is the undo, which must be data that any process can execute later.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from ..platforms import (
     platform_of,
 )
 from ..platforms.process import Keeper, KeeperGone
+from . import compose
 from .lifecycle import Blast
 from .undo import Undo, absolute_path, register, texts
 
@@ -39,7 +43,6 @@ class Victims:
     """The processes that a fault hits, as they were before it."""
 
     system: System
-    control: Path
     name: str
     before: tuple[InstanceState, ...]
     of_total: int
@@ -52,8 +55,6 @@ class Victims:
             PlatformRefused: there is no such instance, one does not run, or the platform has no processes.
             CannotObserve: the platform does not answer.
         """
-        if system.control is None:
-            raise PlatformRefused(f"{system.name}: the environment names no control socket", mend="name it as control")
         known = _ask(system, Lists).list_instances()
         before = tuple(state for state in known if name in (state.name, state.component))
         if not before:
@@ -63,7 +64,7 @@ class Victims:
             if not state.running:
                 raise PlatformRefused(f"{state.name} is {state.state} already", mend="bring it back first")
         total = sum(state.component == before[0].component for state in known)
-        return cls(system, system.control.absolute(), name, before, total)
+        return cls(system, name, before, total)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -76,12 +77,17 @@ class Victims:
         return Blast(self.before[0].component, self.names, self.of_total)
 
     def undo(self, kind: str) -> Undo:
-        """Return the undo of this kind for them."""
-        return Undo(kind, {"control": str(self.control), "names": list(self.names)})
+        """Return the undo of this kind for them, as their platform does it. Raises PlatformRefused."""
+        if self.system.compose is not None:
+            return compose.undo(self.system.compose, kind, self.names)
+        if self.system.control is None:
+            name = self.system.name
+            raise PlatformRefused(f"{name}: the environment names no control socket", mend="name it as control")
+        return Undo(kind, {"control": str(self.system.control.absolute()), "names": list(self.names)})
 
     def now(self) -> tuple[InstanceState, ...]:
         """Look at them, in the order of ``before``. Raises CannotObserve."""
-        found = {state.name: state for state in Keeper(self.control).list_instances()}
+        found = {state.name: state for state in _ask(self.system, Lists).list_instances()}
         missing = [name for name in self.names if name not in found]
         if missing:
             raise CannotObserve(f"{', '.join(missing)} not listed any more", mend="look at the platform")
