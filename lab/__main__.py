@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import commands
@@ -76,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
 
     plant = verbs.add_parser("plant", help="on compose: give the copies of the service other defects, or none")
     plant.add_argument("defect", nargs="*", metavar="NAME[=INSTANCE]", help="as in up; none heals")
+    plant.add_argument("--environment", type=Path, metavar="FILE", help="that lab's file (default: of the lab of up)")
     _add_on(plant)
 
     for verb, help_text in (
@@ -167,7 +169,7 @@ def _on_compose(given: argparse.Namespace) -> dict[str, Callable[[], int]]:
         "status": lambda: compose.status(given.system),
         "logs": lambda: compose.logs(SYSTEM, given.name, lines=given.lines, follow=given.follow),
         "down": lambda: compose.down(given.system),
-        "plant": lambda: compose.plant(SYSTEM, tuple(given.defect)),
+        "plant": lambda: compose.plant(SYSTEM, tuple(given.defect), environment=given.environment),
         "registered": lambda: compose.registered(given.system),
     }
 

@@ -21,6 +21,7 @@ from .record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from docker.models.containers import Container
 
@@ -72,17 +73,17 @@ def run(options: Options, *, system: str, owner: int | None, progress: bool) -> 
     return 0
 
 
-def plant(system: str, defects: tuple[str, ...]) -> int:
+def plant(system: str, defects: tuple[str, ...], *, environment: Path | None) -> int:
     """Replace the copies of the service by ones with these defects, or with none."""
     with registry.alone(record.key(system)):
-        found = record.recall(system)
-        if found is None:
+        found = record.recall(system) if environment is None else None
+        if found is None and environment is None:
             return _none_is_up(system)
-        from ..options import Options  # noqa: PLC0415 - the module above needs it for types alone
-
-        options = Options(instances=found.instances, version=found.version, defects=defects)
-        _watched(f"{system} on Compose", lambda say: project.plant(found.of, options, say))
-        record.remember(dataclasses.replace(found, defects=defects))
+        ours = project.of_environment(environment) if environment is not None else found.of if found else None
+        assert ours is not None
+        _watched(f"{system} on Compose", lambda say: project.plant(ours, defects, say))
+        if found is not None:
+            record.remember(dataclasses.replace(found, defects=defects))
     print(f"planted {', '.join(defects)}" if defects else f"{system} has no planted defects any more")
     return 0
 

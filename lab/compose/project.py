@@ -8,6 +8,7 @@ import secrets
 import shutil
 import tempfile
 import time
+import tomllib
 import urllib.request
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from .. import clock
 from ..config_manager.processes import SYSTEM, new_encryption_key
 from ..directory import write_private
 from ..errors import LabError
+from ..options import Options
 from ..ports import HOST, free_block
 from . import engine
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container
 
-    from ..options import Options
 
 SERVICE = "llm-config-manager"
 PREFIX = "drillbook-compose-"
@@ -92,9 +93,20 @@ def up(options: Options, say: Callable[[str], None]) -> Project:
     return project
 
 
-def plant(project: Project, options: Options, say: Callable[[str], None]) -> None:
+def of_environment(path: Path) -> Project:
+    """Return the project that an environment file of a lab leads to. Raises LabError."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))["compose"]
+        return Project(found["project"], Path(found["directory"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise LabError(f"{path} is not the environment file of a lab on Compose: {error}") from None
+
+
+def plant(project: Project, defects: tuple[str, ...], say: Callable[[str], None]) -> None:
     """Replace the copies of the service by ones with these defects, and wait until they serve. Raises LabError."""
+    options = Options(int(values(project)["INSTANCES"]), defects=defects)
     _set(project, DEFECT=_defects(options, None))
+    project.compose.run("kill", SERVICE, say=say, limit_s=_DOWN_S)  # they are replaced, not shut down
     if _is_alike(options):
         _compose_up(project, say, "--force-recreate", f"--scale={SERVICE}={options.instances}")
     else:

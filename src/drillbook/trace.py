@@ -65,7 +65,7 @@ def _proven() -> dict[str, dict[str, list[str]]]:
     path = carried.root() / "lab" / "defects.toml"
     found: dict[str, dict[str, list[str]]] = {}
     for name, row in tomllib.loads(path.read_text("utf-8")).items():
-        for statement in row["breaks"]:
-            for platform in row["platforms"]:
+        for platform in row["platforms"]:
+            for statement in (*row["breaks"], *row.get("breaks_also", {}).get(platform, ())):
                 found.setdefault(statement, {}).setdefault(platform, []).append(name)
     return found

@@ -16,8 +16,9 @@ from drillbook import labs
 from ..running import ROOT, Run, gate, tell
 
 CONTROLS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
-SMOKE = [name for name, row in CONTROLS.items() if row.get("stage", "smoke") == "smoke"]
-PREFLIGHT = [name for name, row in CONTROLS.items() if row.get("stage") == "preflight"]
+HERE = {name: row for name, row in CONTROLS.items() if "process" in row["platforms"]}
+SMOKE = [name for name, row in HERE.items() if row.get("stage", "smoke") == "smoke"]
+PREFLIGHT = [name for name, row in HERE.items() if row.get("stage") == "preflight"]
 
 
 @contextlib.contextmanager
