@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         one = verbs.add_parser(verb, help=help_text, description=help_text.capitalize() + ".")
         one.add_argument("name", metavar="NAME", help=_NAME)
+        _add_on(one)
         if verb == "stop":
             one.add_argument("--grace-s", type=float, default=10.0, metavar="S", help="default: 10")
 
@@ -170,6 +171,9 @@ def _on_compose(given: argparse.Namespace) -> dict[str, Callable[[], int]]:
         "logs": lambda: compose.logs(SYSTEM, given.name, lines=given.lines, follow=given.follow),
         "down": lambda: compose.down(given.system),
         "plant": lambda: compose.plant(SYSTEM, tuple(given.defect), environment=given.environment),
+        "start": lambda: compose.change(SYSTEM, "start", given.name),
+        "stop": lambda: compose.change(SYSTEM, "stop", given.name, grace_s=given.grace_s),
+        "kill": lambda: compose.change(SYSTEM, "kill", given.name),
         "registered": lambda: compose.registered(given.system),
     }
 

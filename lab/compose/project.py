@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
+import os
 import secrets
 import shutil
 import tempfile
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import clock
 from ..config_manager.processes import SYSTEM, new_encryption_key
-from ..directory import write_private
+from ..directory import is_held, write_private
 from ..errors import LabError
 from ..options import Options
 from ..ports import HOST, free_block
@@ -76,8 +78,14 @@ class Project:
         return [one for one in self.containers() if one.labels.get("com.docker.compose.service") == SERVICE]
 
 
-def up(options: Options, say: Callable[[str], None]) -> Project:
-    """Bring a lab up under a name of its own. Raises LabError; nothing of it is left then."""
+def up(options: Options, say: Callable[[str], None], *, held: bool = False) -> Project:
+    """Bring a lab up under a name of its own. Raises LabError; nothing of it is left then.
+
+    Args:
+        options: its make-up.
+        say: is told what is waited for.
+        held: whether it ends with this process: should that be killed, the next one sweeps it away.
+    """
     engine.client()
     engine.program()
     image = f"llm-config-manager:lab-{engine.digest_of((_LAB / 'config_manager' / 'service', _FILES / 'Dockerfile'))}"
@@ -85,6 +93,8 @@ def up(options: Options, say: Callable[[str], None]) -> Project:
     name = f"drillbook-{secrets.token_hex(3)}"
     project = Project(name, Path(tempfile.mkdtemp(prefix=PREFIX)))
     try:
+        if held:
+            _hold(project)
         _write(project, options, image)
         _raise_up(project, options, say)
     except BaseException:
@@ -119,6 +129,24 @@ def down(project: Project, say: Callable[[str], None]) -> None:
     """Remove its containers, networks, volumes and directory. Raises LabError."""
     project.compose.run("down", "--volumes", "--remove-orphans", "--timeout=10", say=say, limit_s=_DOWN_S)
     shutil.rmtree(project.directory, ignore_errors=True)
+
+
+def sweep(say: Callable[[str], None]) -> list[Project]:
+    """Take down this user's labs whose holder was killed. Returns them. Raises LabError."""
+    swept = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        ours = folder.is_dir() and folder.stat().st_uid == os.geteuid()
+        if ours and (folder / "lock").exists() and not is_held(folder) and (folder / "environment.toml").exists():
+            project = of_environment(folder / "environment.toml")
+            down(project, say)
+            swept.append(project)
+    return swept
+
+
+def _hold(project: Project) -> None:
+    """Hold the directory's lock to the end of this process."""
+    lock = os.open(project.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _raise_up(project: Project, options: Options, say: Callable[[str], None]) -> None:
