@@ -26,7 +26,7 @@ from drillbook.polling import wait_until
 
 from ..controls.test_planted_defects import CONTROLS, expect_broken
 from ..requires import absent
-from ..running import ROOT, gate
+from ..running import ROOT, Run, gate
 
 pytestmark = pytest.mark.xdist_group("compose")  # one lab for all of them
 
@@ -139,6 +139,7 @@ def test_the_workers_of_xdist_ask_the_platform_for_the_same_instances(lab: Path,
 @pytest.mark.parametrize("name", SMOKE)
 def test_a_planted_defect_flips_exactly_what_it_names(name: str, planted: Planted, tmp_path: Path) -> None:
     row = CONTROLS[name]
+    broken = [*row["breaks"], *row.get("breaks_also", {}).get("compose", [])]
     lab = planted.have(*row.get("plant", []))
     stopped = tuple(f"{service}-1" for service in row.get("stop", []))
     compose = load(lab).systems["config-manager"].compose
@@ -147,13 +148,22 @@ def test_a_planted_defect_flips_exactly_what_it_names(name: str, planted: Plante
     try:
         for container in stopped:
             project.stop(container, grace_s=5)
-        run = gate(lab, reports=tmp_path)
+        run = _settled(lab, set(broken), tmp_path)
     finally:
         for container in stopped:
             project.start(container)
         if stopped:
             await_running(project, *stopped, *COPIES)
-    expect_broken(run, [*row["breaks"], *row.get("breaks_also", {}).get("compose", [])])
+    expect_broken(run, broken)
+
+
+def _settled(lab: Path, broken: set[str], reports: Path) -> Run:
+    """Judge, and judge again when more was broken: on a machine as busy as ours that may be true for a moment."""
+    for attempt in range(3):
+        run = gate(lab, reports=reports / str(attempt))
+        if not run.broken() > broken:
+            break
+    return run
 
 
 # -- capabilities
