@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     plant = verbs.add_parser("plant", help="on compose: give the copies of the service other defects, or none")
     plant.add_argument("defect", nargs="*", metavar="NAME[=INSTANCE]", help="as in up; none heals")
     plant.add_argument("--environment", type=Path, metavar="FILE", help="that lab's file (default: of the lab of up)")
+    plant.add_argument("--logging", default="json-file", metavar="DRIVER", help="of their logs; none loses them")
     _add_on(plant)
 
     for verb, help_text in (
@@ -170,7 +171,9 @@ def _on_compose(given: argparse.Namespace) -> dict[str, Callable[[], int]]:
         "status": lambda: compose.status(given.system),
         "logs": lambda: compose.logs(SYSTEM, given.name, lines=given.lines, follow=given.follow),
         "down": lambda: compose.down(given.system),
-        "plant": lambda: compose.plant(SYSTEM, tuple(given.defect), environment=given.environment),
+        "plant": lambda: compose.plant(
+            SYSTEM, tuple(given.defect), environment=given.environment, logging=given.logging
+        ),
         "start": lambda: compose.change(SYSTEM, "start", given.name),
         "stop": lambda: compose.change(SYSTEM, "stop", given.name, grace_s=given.grace_s),
         "kill": lambda: compose.change(SYSTEM, "kill", given.name),

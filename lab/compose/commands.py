@@ -79,7 +79,7 @@ def run(options: Options, *, system: str, owner: int | None, progress: bool) -> 
     return 0
 
 
-def plant(system: str, defects: tuple[str, ...], *, environment: Path | None) -> int:
+def plant(system: str, defects: tuple[str, ...], *, environment: Path | None, logging: str) -> int:
     """Replace the copies of the service by ones with these defects, or with none."""
     with registry.alone(record.key(system)):
         found = record.recall(system) if environment is None else None
@@ -87,7 +87,7 @@ def plant(system: str, defects: tuple[str, ...], *, environment: Path | None) ->
             return _none_is_up(system)
         ours = project.of_environment(environment) if environment is not None else found.of if found else None
         assert ours is not None
-        _watched(f"{system} on Compose", lambda say: project.plant(ours, defects, say))
+        _watched(f"{system} on Compose", lambda say: project.plant(ours, defects, say, logging=logging))
         if found is not None:
             record.remember(dataclasses.replace(found, defects=defects))
     print(f"planted {', '.join(defects)}" if defects else f"{system} has no planted defects any more")

@@ -112,10 +112,17 @@ def of_environment(path: Path) -> Project:
         raise LabError(f"{path} is not the environment file of a lab on Compose: {error}") from None
 
 
-def plant(project: Project, defects: tuple[str, ...], say: Callable[[str], None]) -> None:
-    """Replace the copies of the service by ones with these defects, and wait until they serve. Raises LabError."""
+def plant(project: Project, defects: tuple[str, ...], say: Callable[[str], None], *, logging: str) -> None:
+    """Replace the copies of the service by ones with these defects, and wait until they serve. Raises LabError.
+
+    Args:
+        project: whose.
+        defects: as a user names them; none heals.
+        say: is told what is waited for.
+        logging: the engine's driver for their logs; ``none`` loses them.
+    """
     options = Options(int(values(project)["INSTANCES"]), defects=defects)
-    _set(project, DEFECT=_defects(options, None))
+    _set(project, DEFECT=_defects(options, None), LOG_DRIVER=logging)
     project.compose.run("kill", SERVICE, say=say, limit_s=_DOWN_S)  # they are replaced, not shut down
     if _is_alike(options):
         _compose_up(project, say, "--force-recreate", f"--scale={SERVICE}={options.instances}")

@@ -140,7 +140,7 @@ def test_the_workers_of_xdist_ask_the_platform_for_the_same_instances(lab: Path,
 def test_a_planted_defect_flips_exactly_what_it_names(name: str, planted: Planted, tmp_path: Path) -> None:
     row = CONTROLS[name]
     broken = [*row["breaks"], *row.get("breaks_also", {}).get("compose", [])]
-    lab = planted.have(*row.get("plant", []))
+    lab = planted.have(*row.get("plant", []), *[f"--logging={driver}" for driver in [row.get("logging")] if driver])
     stopped = tuple(f"{service}-1" for service in row.get("stop", []))
     compose = load(lab).systems["config-manager"].compose
     assert compose is not None
