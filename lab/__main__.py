@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import commands, kubernetes
@@ -80,6 +81,8 @@ def parser() -> argparse.ArgumentParser:
 
     plant = verbs.add_parser("plant", help="on compose: give the copies of the service other defects, or none")
     plant.add_argument("defect", nargs="*", metavar="NAME[=INSTANCE]", help="as in up; none heals")
+    plant.add_argument("--environment", type=Path, metavar="FILE", help="that lab's file (default: of the lab of up)")
+    plant.add_argument("--logging", default="json-file", metavar="DRIVER", help="of their logs; none loses them")
     _add_on(plant)
 
     for verb, help_text in (
@@ -89,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         one = verbs.add_parser(verb, help=help_text, description=help_text.capitalize() + ".")
         one.add_argument("name", metavar="NAME", help=_NAME)
+        _add_on(one)
         if verb == "stop":
             one.add_argument("--grace-s", type=float, default=10.0, metavar="S", help="default: 10")
 
@@ -182,7 +186,12 @@ def _on_compose(given: argparse.Namespace) -> dict[str, Callable[[], int]]:
         "status": lambda: compose.status(given.system),
         "logs": lambda: compose.logs(SYSTEM, given.name, lines=given.lines, follow=given.follow),
         "down": lambda: compose.down(given.system),
-        "plant": lambda: compose.plant(SYSTEM, tuple(given.defect)),
+        "plant": lambda: compose.plant(
+            SYSTEM, tuple(given.defect), environment=given.environment, logging=given.logging
+        ),
+        "start": lambda: compose.change(SYSTEM, "start", given.name),
+        "stop": lambda: compose.change(SYSTEM, "stop", given.name, grace_s=given.grace_s),
+        "kill": lambda: compose.change(SYSTEM, "kill", given.name),
         "registered": lambda: compose.registered(given.system),
     }
 

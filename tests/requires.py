@@ -1,4 +1,8 @@
-"""What a test needs of its machine: skipped with a reason where it is absent, failed where CI promised it."""
+"""What some tests need beyond Python: without it they are skipped with the mend, or fail where it is required.
+
+``DRILLBOOK_REQUIRE=compose,systemd,kubernetes`` names what must not be missing: where a pipeline promises an engine, a skip
+would be a green light that nobody has earned.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,20 @@ import os
 import pytest
 
 
+def required() -> frozenset[str]:
+    """Return what must be there."""
+    return frozenset(filter(None, (word.strip() for word in os.environ.get("DRILLBOOK_REQUIRE", "").split(","))))
+
+
+def absent(name: str, why: str, mend: str) -> None:
+    """Skip the test that needs ``name``; fail it where ``name`` is required."""
+    text = f"{why}; {mend}"
+    if name in required():
+        pytest.fail(f"DRILLBOOK_REQUIRE names {name}, and {text}", pytrace=False)
+    pytest.skip(text)
+
+
 def require(platform: str, present: bool, hint: str) -> None:
     """Skip unless present; fail instead when DRILLBOOK_REQUIRE lists the platform."""
-    if present:
-        return
-    reason = f"{platform} is not available here: {hint}"
-    if platform in os.environ.get("DRILLBOOK_REQUIRE", "").split(","):
-        pytest.fail(f"{reason} (DRILLBOOK_REQUIRE lists it)", pytrace=False)
-    pytest.skip(reason)
+    if not present:
+        absent(platform, f"{platform} is not available here", hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from .record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from docker.models.containers import Container
 
@@ -39,7 +41,11 @@ Next:
 def up(system: str, options: Options) -> int:
     """Start a lab, unless one is up."""
     with registry.alone(record.key(system)):
+        project.sweep(_nowhere)
         found = record.recall(system)
+        if found is not None and not found.of.containers():  # somebody else has removed them
+            project.down(found.of, _nowhere)
+            found = None
         if found is None:
             found = _record(system, _watched(f"{system} on Compose", lambda say: project.up(options, say)), options)
             record.remember(found)
@@ -60,7 +66,8 @@ def run(options: Options, *, system: str, owner: int | None, progress: bool) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     say = _stderr if progress else _nowhere
-    ours = project.up(options, say)
+    project.sweep(say)
+    ours = project.up(options, say, held=True)
     try:
         ready = {"ready": True, "system": system, "environment": str(ours.environment), "project": ours.name}
         print(json.dumps({**ready, "dir": str(ours.directory), "pid": os.getpid()}), flush=True)
@@ -72,17 +79,17 @@ def run(options: Options, *, system: str, owner: int | None, progress: bool) -> 
     return 0
 
 
-def plant(system: str, defects: tuple[str, ...]) -> int:
+def plant(system: str, defects: tuple[str, ...], *, environment: Path | None, logging: str) -> int:
     """Replace the copies of the service by ones with these defects, or with none."""
     with registry.alone(record.key(system)):
-        found = record.recall(system)
-        if found is None:
+        found = record.recall(system) if environment is None else None
+        if found is None and environment is None:
             return _none_is_up(system)
-        from ..options import Options  # noqa: PLC0415 - the module above needs it for types alone
-
-        options = Options(instances=found.instances, version=found.version, defects=defects)
-        _watched(f"{system} on Compose", lambda say: project.plant(found.of, options, say))
-        record.remember(dataclasses.replace(found, defects=defects))
+        ours = project.of_environment(environment) if environment is not None else found.of if found else None
+        assert ours is not None
+        _watched(f"{system} on Compose", lambda say: project.plant(ours, defects, say, logging=logging))
+        if found is not None:
+            record.remember(dataclasses.replace(found, defects=defects))
     print(f"planted {', '.join(defects)}" if defects else f"{system} has no planted defects any more")
     return 0
 
@@ -119,6 +126,8 @@ def logs(system: str, name: str | None, *, lines: int, follow: bool) -> int:
 
 def down(system: str) -> int:
     """Stop the lab, and say what was removed."""
+    for left in project.sweep(_nowhere):
+        print(f"removed {left.name}, left by a lab that was killed")
     found = record.recall(system)
     if found is None:
         print(f"no {system} lab is up on Docker Compose")
@@ -127,6 +136,27 @@ def down(system: str) -> int:
     _watched(f"{system} on Compose", lambda say: project.down(found.of, say))
     record.forget(system)
     print(f"stopped and removed {count} containers, their networks and volumes, and {found.dir}")
+    return 0
+
+
+def change(system: str, verb: str, name: str, *, grace_s: float = 10.0) -> int:
+    """Start, stop or kill a container, or all of a service."""
+    found = record.recall(system)
+    if found is None:
+        return _none_is_up(system)
+    known = {str(one.name).removeprefix(f"{found.project}-"): one for one in found.of.containers()}
+    chosen = {short: one for short, one in known.items() if name in (short, _service(one))}
+    if not chosen:
+        raise LabError(f"there is no container or service {name!r}; there are {', '.join(known)}")
+    for short, one in chosen.items():
+        if verb == "start":
+            one.start()
+        elif verb == "stop":
+            one.stop(timeout=math.ceil(grace_s))
+        else:
+            one.kill("SIGKILL")
+        one.reload()
+        print(f"{short} is {_cells(found.project, one)[1]}")
     return 0
 
 

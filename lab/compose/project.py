@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
+import os
 import secrets
 import shutil
 import tempfile
 import time
+import tomllib
 import urllib.request
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import clock
 from ..config_manager.processes import SYSTEM, new_encryption_key
-from ..directory import write_private
+from ..directory import is_held, write_private
 from ..errors import LabError
+from ..options import Options
 from ..ports import HOST, free_block
 from . import engine
 
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container
 
-    from ..options import Options
 
 SERVICE = "llm-config-manager"
 PREFIX = "drillbook-compose-"
@@ -75,8 +78,14 @@ class Project:
         return [one for one in self.containers() if one.labels.get("com.docker.compose.service") == SERVICE]
 
 
-def up(options: Options, say: Callable[[str], None]) -> Project:
-    """Bring a lab up under a name of its own. Raises LabError; nothing of it is left then."""
+def up(options: Options, say: Callable[[str], None], *, held: bool = False) -> Project:
+    """Bring a lab up under a name of its own. Raises LabError; nothing of it is left then.
+
+    Args:
+        options: its make-up.
+        say: is told what is waited for.
+        held: whether it ends with this process: should that be killed, the next one sweeps it away.
+    """
     engine.client()
     engine.program()
     image = f"llm-config-manager:lab-{engine.digest_of((_LAB / 'config_manager' / 'service', _FILES / 'Dockerfile'))}"
@@ -84,6 +93,8 @@ def up(options: Options, say: Callable[[str], None]) -> Project:
     name = f"drillbook-{secrets.token_hex(3)}"
     project = Project(name, Path(tempfile.mkdtemp(prefix=PREFIX)))
     try:
+        if held:
+            _hold(project)
         _write(project, options, image)
         _raise_up(project, options, say)
     except BaseException:
@@ -92,9 +103,27 @@ def up(options: Options, say: Callable[[str], None]) -> Project:
     return project
 
 
-def plant(project: Project, options: Options, say: Callable[[str], None]) -> None:
-    """Replace the copies of the service by ones with these defects, and wait until they serve. Raises LabError."""
-    _set(project, DEFECT=_defects(options, None))
+def of_environment(path: Path) -> Project:
+    """Return the project that an environment file of a lab leads to. Raises LabError."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))["compose"]
+        return Project(found["project"], Path(found["directory"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise LabError(f"{path} is not the environment file of a lab on Compose: {error}") from None
+
+
+def plant(project: Project, defects: tuple[str, ...], say: Callable[[str], None], *, logging: str) -> None:
+    """Replace the copies of the service by ones with these defects, and wait until they serve. Raises LabError.
+
+    Args:
+        project: whose.
+        defects: as a user names them; none heals.
+        say: is told what is waited for.
+        logging: the engine's driver for their logs; ``none`` loses them.
+    """
+    options = Options(int(values(project)["INSTANCES"]), defects=defects)
+    _set(project, DEFECT=_defects(options, None), LOG_DRIVER=logging)
+    project.compose.run("kill", SERVICE, say=say, limit_s=_DOWN_S)  # they are replaced, not shut down
     if _is_alike(options):
         _compose_up(project, say, "--force-recreate", f"--scale={SERVICE}={options.instances}")
     else:
@@ -107,6 +136,24 @@ def down(project: Project, say: Callable[[str], None]) -> None:
     """Remove its containers, networks, volumes and directory. Raises LabError."""
     project.compose.run("down", "--volumes", "--remove-orphans", "--timeout=10", say=say, limit_s=_DOWN_S)
     shutil.rmtree(project.directory, ignore_errors=True)
+
+
+def sweep(say: Callable[[str], None]) -> list[Project]:
+    """Take down this user's labs whose holder was killed. Returns them. Raises LabError."""
+    swept = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        ours = folder.is_dir() and folder.stat().st_uid == os.geteuid()
+        if ours and (folder / "lock").exists() and not is_held(folder) and (folder / "environment.toml").exists():
+            project = of_environment(folder / "environment.toml")
+            down(project, say)
+            swept.append(project)
+    return swept
+
+
+def _hold(project: Project) -> None:
+    """Hold the directory's lock to the end of this process."""
+    lock = os.open(project.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _raise_up(project: Project, options: Options, say: Callable[[str], None]) -> None:

@@ -15,14 +15,16 @@ from drillbook import labs
 
 from ..running import ROOT, Run, disrupt, gate, tell
 
-CONTROLS: dict[str, dict[str, Any]] = {
-    name: row
-    for name, row in tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8")).items()
-    if "process" in row["platforms"]
-}
-SMOKE = [name for name, row in CONTROLS.items() if row.get("stage", "smoke") == "smoke"]
-DISRUPTIVE = [name for name, row in CONTROLS.items() if row.get("stage") in {"chaos", "load"}]
-PREFLIGHT = [name for name, row in CONTROLS.items() if row.get("stage") == "preflight"]
+CONTROLS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
+HERE = {name: row for name, row in CONTROLS.items() if "process" in row["platforms"]}
+SMOKE = [name for name, row in HERE.items() if row.get("stage", "smoke") == "smoke"]
+DISRUPTIVE = [name for name, row in HERE.items() if row.get("stage") in {"chaos", "load"}]
+PREFLIGHT = [
+    (name, platform)
+    for name, row in CONTROLS.items()
+    for platform in row["platforms"]
+    if row.get("stage") == "preflight" and "project" not in row and platform in ("process", "compose")
+]
 
 
 @contextlib.contextmanager
@@ -71,8 +73,8 @@ def test_a_healthy_system_is_met_in_every_criterion(tmp_path: Path) -> None:
     assert run.broken() == set()
 
 
-@pytest.mark.parametrize("name", PREFLIGHT)
-def test_a_preflight_defect_flips_exactly_what_it_names(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "platform"), PREFLIGHT)
+def test_a_preflight_defect_flips_exactly_what_it_names(name: str, platform: str, tmp_path: Path) -> None:
     row = CONTROLS[name]
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
         free = other.getsockname()[1]
@@ -82,7 +84,7 @@ def test_a_preflight_defect_flips_exactly_what_it_names(name: str, tmp_path: Pat
         overlay = row.get("environment", {})
         facts = {**facts, **overlay, "preflight": {**facts["preflight"], **overlay.get("preflight", {})}}
         environment = tmp_path / "planted.toml"
-        environment.write_text(_toml(facts))
+        environment.write_text(_toml(facts, platform))
         # The load of the machine that runs the tests is not ours to plant.
         run = gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=tmp_path / "reports")
     expect_broken(run, row["breaks"])
@@ -96,10 +98,10 @@ def expect_broken(run: Run, ids: list[str]) -> None:
     assert run.exit_status == (10 if warning_only else 1), run.output
 
 
-def _toml(facts: dict[str, Any]) -> str:
+def _toml(facts: dict[str, Any], platform: str) -> str:
     """Write the little TOML that a preflight environment needs."""
     preflight = facts.pop("preflight")
-    lines = ['name = "planted"', 'platform = "process"', "[systems.config-manager]"]
+    lines = ['name = "planted"', f'platform = "{platform}"', "[systems.config-manager]"]
     lines += [f"{key} = {_value(value)}" for key, value in facts.items()]
     lines.append("[systems.config-manager.preflight]")
     lines += [f"{key} = {_value(value)}" for key, value in preflight.items()]

@@ -1,5 +1,5 @@
 """Importing this makes every family's undo executable: the watchdog and ``recover`` act from data alone."""
 
-from . import process, systemd
+from . import compose, process, systemd
 
-__all__ = ["process", "systemd"]
+__all__ = ["compose", "process", "systemd"]

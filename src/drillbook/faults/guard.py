@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..model import CannotObserve
+from ..platforms import BearsMarks, Missing, platform_of
 from .records import Held, LeftBehind, LocalClaim, holder_of, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..environment import Environment
+    from ..model import System
     from .lifecycle import Blast
 
 
@@ -83,11 +86,11 @@ def _not_asked_for(environment: Environment, disrupt: str | None) -> Refusal | N
 
 def _not_marked(environment: Environment) -> Refusal | None:
     marker = environment.disruption.marker
+    if marker is None and environment.systems:
+        refused = [_not_borne(environment, system) for system in environment.systems.values()]
+        return next((one for one in refused if one is not None), None)
     if marker is None:
-        return Refusal(
-            f"{environment.name} names no marker; set marker under [disruption] to a file on the target whose "
-            f"lines name the environments it may be disrupted as"
-        )
+        return _no_marker(environment)
     path = environment.path.parent / marker
     try:
         names = [line.strip() for line in path.read_text("utf-8").splitlines()]
@@ -100,6 +103,31 @@ def _not_marked(environment: Environment) -> Refusal | None:
             f"the marker {path} names {listed}, not {environment.name}; this may be another target than you think"
         )
     return None
+
+
+def _no_marker(environment: Environment) -> Refusal:
+    return Refusal(
+        f"{environment.name} names no marker; set marker under [disruption] to a file on the target whose "
+        f"lines name the environments it may be disrupted as"
+    )
+
+
+def _not_borne(environment: Environment, system: System) -> Refusal | None:
+    """Ask the target itself, where its platform can bear marks (labels)."""
+    bears = platform_of(system).can(BearsMarks)  # type: ignore[type-abstract] # a protocol is asked for by its type
+    if isinstance(bears, Missing):
+        return _no_marker(environment)
+    try:
+        marks = bears.marks()
+    except CannotObserve as unseen:
+        return Refusal(f"cannot see whether {system.name} bears a marker: {unseen.reason}; {unseen.mend}")
+    if environment.name in marks:
+        return None
+    listed = ", ".join(sorted(marks)) or "nothing"
+    return Refusal(
+        f"the label drillbook.marker of {system.name}'s containers names {listed}, not {environment.name}; add it to "
+        f"all of them where they may be disrupted"
+    )
 
 
 def _too_much(environment: Environment, blasts: Iterable[Blast]) -> Refusal | None:

@@ -1,4 +1,7 @@
-"""Harm to processes: killed, stopped in good order, frozen. A component's name means all its instances."""
+"""Harm to instances: killed, stopped in good order, frozen. A component's name means all its instances.
+
+What can be done is the platform's to say; so is the undo, which must be data that any process can execute later.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from ..platforms import (
     platform_of,
 )
 from ..platforms.process import Keeper, KeeperGone
+from . import compose
 from .address import address_of
 from .lifecycle import Blast
 from .undo import Undo, absolute_path, register, texts
@@ -52,7 +56,8 @@ class Victims:
             PlatformRefused: there is no such instance, one does not run, or the platform has no processes.
             CannotObserve: the platform does not answer.
         """
-        address_of(system)
+        if system.compose is None:
+            address_of(system)
         known = _ask(system, Lists).list_instances()
         before = tuple(state for state in known if name in (state.name, state.component))
         if not before:
@@ -76,6 +81,8 @@ class Victims:
 
     def undo(self, verb: str) -> Undo:
         """Return the undo for them: ``start`` or ``resume``, as their platform does it."""
+        if self.system.compose is not None:
+            return compose.undo(self.system.compose, verb, self.names)
         return Undo(f"{self.system.platform}.{verb}", {**address_of(self.system), "names": list(self.names)})
 
     def now(self) -> tuple[InstanceState, ...]:

@@ -47,7 +47,7 @@ MARKER = "drillbook.marker"
 API = "api"
 """What the component is called that is the system itself, whatever its service's name."""
 _LABEL = "com.docker.compose"
-_ANSWER_S = 4
+_ANSWER_S = 3
 _DEATH_S = 5.0
 _KILLED = 137
 _SIGNALS = range(129, 193)

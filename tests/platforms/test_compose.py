@@ -1,0 +1,417 @@
+"""Docker Compose for real: the platform's capabilities, the gate with its negative controls, faults, and the lab."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drillbook import labs, platforms
+from drillbook.environment import Environment, load, located
+from drillbook.faults.guard import Refusal, enter
+from drillbook.faults.process import KillInstance, PauseInstance, StopInstance
+from drillbook.faults.undo import Undo, perform
+from drillbook.model import CannotObserve, ComposeProject, System
+from drillbook.platforms import PlatformRefused
+from drillbook.platforms.compose import ComposePlatform, Project
+from drillbook.polling import wait_until
+
+from ..controls.test_planted_defects import CONTROLS, expect_broken
+from ..requires import absent
+from ..running import ROOT, Run, gate
+
+pytestmark = pytest.mark.xdist_group("compose")  # one lab for all of them
+
+SMOKE = [
+    name for name, row in CONTROLS.items() if "compose" in row["platforms"] and row.get("stage", "smoke") == "smoke"
+]
+COPIES = ("llm-config-manager-1", "llm-config-manager-2")  # two: the negative controls replace them each time
+START_S = 30.0
+
+
+def _need_sdk() -> None:
+    if importlib.util.find_spec("docker") is None:
+        absent("compose", "the Docker SDK is not installed", "pip install 'drillbook[compose]'")
+
+
+def _need_compose() -> None:
+    _need_sdk()
+    import docker  # noqa: PLC0415 - proven to be there
+
+    try:
+        docker.from_env(timeout=5).ping()
+    except Exception as error:  # noqa: BLE001 - whatever it is, there is no engine
+        absent("compose", f"no Docker engine answers ({type(error).__name__})", "install Docker Engine and start it")
+
+
+class Planted:
+    """A lab on Compose whose copies of the service have some defects, replaced only when others are asked for."""
+
+    def __init__(self, environment: Path) -> None:
+        self.environment = environment
+        self._defects: tuple[str, ...] = ()
+
+    def have(self, *defects: str) -> Path:
+        if defects != self._defects:
+            self._defects = ("unknown",)
+            drillbook_lab("plant", "--on", "compose", f"--environment={self.environment}", *defects)
+            self._defects = defects
+        return self.environment
+
+
+@pytest.fixture(scope="module")
+def planted() -> Iterator[Planted]:
+    """A lab on Compose; it ends with the test process, whatever happens."""
+    _need_compose()
+    brought_up = labs.bring_up("config-manager", "--on", "compose", "--instances", "2", limit_s=900)
+    yield Planted(brought_up.environment)
+    brought_up.close()
+
+
+@pytest.fixture
+def lab(planted: Planted) -> Path:
+    """The environment file of the lab, healthy; tests leave it so."""
+    return planted.have()
+
+
+@pytest.fixture
+def environment(lab: Path) -> Environment:
+    return located(load(lab))
+
+
+@pytest.fixture
+def system(environment: Environment) -> System:
+    return environment.systems["config-manager"]
+
+
+@pytest.fixture
+def project(system: System) -> Project:
+    assert system.compose is not None
+    return Project(system.compose)
+
+
+def drillbook_lab(*words: str, state: Path | None = None) -> str:
+    """Run ``drillbook lab`` and return what it printed; it must succeed."""
+    argv, variables = labs.command(*words)
+    if state is not None:
+        variables["DRILLBOOK_STATE_DIR"] = str(state)
+    done = subprocess.run(argv, env=variables, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def state_of(project: Project, name: str) -> str:
+    return next(state.state for state in project.list_instances() if state.name == name)
+
+
+def await_running(project: Project, *names: str) -> None:
+    """Wait until they are healthy again."""
+    wait_until(
+        lambda: all(state_of(project, name) == "running" for name in names),
+        what=", ".join(names),
+        timeout_s=START_S,
+    )
+
+
+# -- the gate and its negative controls
+
+
+def test_a_healthy_system_is_met_in_every_criterion(lab: Path, tmp_path: Path) -> None:
+    run = gate(lab, reports=tmp_path)
+    assert run.exit_status == 0, run.output
+    assert len(run.verdicts()) == 37
+    assert run.broken() == set()
+
+
+def test_the_workers_of_xdist_ask_the_platform_for_the_same_instances(lab: Path, tmp_path: Path) -> None:
+    run = gate(lab, "-n", "2", reports=tmp_path)
+    assert run.exit_status == 0, run.output
+
+
+@pytest.mark.parametrize("name", SMOKE)
+def test_a_planted_defect_flips_exactly_what_it_names(name: str, planted: Planted, tmp_path: Path) -> None:
+    row = CONTROLS[name]
+    broken = [*row["breaks"], *row.get("breaks_also", {}).get("compose", [])]
+    lab = planted.have(*row.get("plant", []), *[f"--logging={driver}" for driver in [row.get("logging")] if driver])
+    stopped = tuple(f"{service}-1" for service in row.get("stop", []))
+    compose = load(lab).systems["config-manager"].compose
+    assert compose is not None
+    project = Project(compose)
+    try:
+        for container in stopped:
+            project.stop(container, grace_s=5)
+        run = _settled(lab, set(broken), tmp_path)
+    finally:
+        for container in stopped:
+            project.start(container)
+        if stopped:
+            await_running(project, *stopped, *COPIES)
+    expect_broken(run, broken)
+
+
+def _settled(lab: Path, broken: set[str], reports: Path) -> Run:
+    """Judge, and judge again when more was broken: on a machine as busy as ours that may be true for a moment."""
+    for attempt in range(3):
+        run = gate(lab, reports=reports / str(attempt))
+        if not run.broken() > broken:
+            break
+    return run
+
+
+# -- capabilities
+
+
+def test_the_list_has_every_container_with_its_component(project: Project) -> None:
+    found = {state.name: state for state in project.list_instances()}
+    assert {name: found[name].component for name in COPIES} == dict.fromkeys(COPIES, "api")
+    others = {"alertmanager", "haproxy", "postgres", "prometheus", "redis"}
+    assert {state.component for state in found.values()} == {"api", *others}
+    assert all(state.running and state.pid and state.started_at for state in found.values())
+
+
+def test_instances_are_located_one_by_one(system: System) -> None:
+    assert tuple(instance.name for instance in system.instances) == COPIES
+    assert len({instance.url for instance in system.instances}) == len(COPIES)
+
+
+def test_a_log_is_read_with_its_beginning_or_its_end_alone(project: Project, system: System) -> None:
+    whole = project.read_log(system.instances[0], limit_bytes=1 << 20)
+    end = project.read_log(system.instances[0], limit_bytes=300)
+    assert whole.whole
+    assert "Starting LLM Config API server" in whole.lines[0]
+    assert not end.whole
+    assert end.lines == whole.lines[-len(end.lines) :]
+
+
+def test_a_stop_lets_it_end_by_itself(project: Project) -> None:
+    stopped = project.stop(COPIES[1], grace_s=10)
+    try:
+        assert (stopped.exit_code, stopped.killed) == (0, False)
+        assert stopped.took_s < 10
+        assert state_of(project, COPIES[1]) == "exited"
+        with_it_down = project.locate_instances()
+        assert with_it_down[1].url == "http://127.0.0.1:0"
+    finally:
+        project.start(COPIES[1])
+        await_running(project, COPIES[1])
+
+
+def test_a_kill_is_proven_and_told_as_the_signal(project: Project) -> None:
+    project.kill(COPIES[1])
+    try:
+        found = next(state for state in project.list_instances() if state.name == COPIES[1])
+        assert (found.state, found.exit_code, found.pid) == ("exited", -9, None)
+    finally:
+        project.start(COPIES[1])
+        await_running(project, COPIES[1])
+
+
+def test_a_pause_freezes_until_resumed(project: Project) -> None:
+    project.pause(COPIES[0])
+    try:
+        assert state_of(project, COPIES[0]) == "paused"
+    finally:
+        project.resume(COPIES[0])
+    await_running(project, COPIES[0])
+
+
+def test_a_command_runs_inside(project: Project) -> None:
+    assert project.execute("redis-1", ("sh", "-c", "redis-cli ping; exit 3")).exit_code == 3
+    assert project.execute("redis-1", ("redis-cli", "ping")).output == "PONG\n"
+
+
+def test_an_unknown_container_is_refused_with_the_known_ones(project: Project) -> None:
+    with pytest.raises(PlatformRefused, match="no container api-9") as refused:
+        project.stop("api-9", grace_s=1)
+    assert COPIES[0] in refused.value.mend
+
+
+def test_an_unknown_project_has_no_instances() -> None:
+    _need_compose()
+    with pytest.raises(CannotObserve, match="nobody-has-it has no container"):
+        Project(ComposeProject("nobody-has-it")).locate_instances()
+
+
+def test_an_empty_list_is_never_met(lab: Path, tmp_path: Path) -> None:
+    found = tomllib.loads(lab.read_text("utf-8"))["compose"]["project"]
+    other = tmp_path / "other.toml"
+    other.write_text(lab.read_text("utf-8").replace(f'"{found}"', '"nobody-has-it"'))
+    run = gate(other, reports=tmp_path / "reports")
+    verdicts = run.verdicts()
+    assert verdicts["config-manager.startup.compose-all-up"] == "UNKNOWN"
+    assert verdicts["config-manager.health.endpoint-ok"] == "UNKNOWN"
+    assert "nobody-has-it has no container of service llm-config-manager" in run.output
+
+
+# -- faults
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [(KillInstance.of, COPIES[0]), (StopInstance.of, COPIES[1]), (PauseInstance.of, "redis")],
+    ids=["kill", "stop", "pause"],
+)
+def test_a_fault_takes_effect_and_its_undo_needs_data_alone(
+    fault: Callable[[System, str], Any], name: str, system: System
+) -> None:
+    harm = fault(system, name)
+    written = json.dumps(harm.undo.to_json())
+    harm.inject()
+    try:
+        assert harm.in_effect() is not None
+        assert harm.recovered() is None
+    finally:
+        undone = perform(Undo.from_json(json.loads(written)), budget_s=START_S)
+    assert undone.acts >= 1
+    assert wait_until(harm.recovered, what="the recovery", timeout_s=START_S)
+
+
+def test_the_containers_label_says_as_what_they_may_be_disrupted(lab: Path, tmp_path: Path) -> None:
+    other = tmp_path / "prod.toml"
+    other.write_text(lab.read_text("utf-8").replace('name = "lab"', 'name = "prod"'))
+    refused = enter(load(other), "prod", run=str(tmp_path))
+    assert isinstance(refused, Refusal)
+    assert "the label drillbook.marker of config-manager's containers names compose, lab, not prod" in refused.reason
+
+
+# -- a broken eye
+
+
+@pytest.mark.parametrize("host", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:9"], ids=["absent", "refusing"])
+def test_without_an_engine_everything_is_unknown_at_once(host: str, tmp_path: Path) -> None:
+    _need_sdk()
+    began = time.monotonic()
+    run = gate(_blind(tmp_path, host), reports=tmp_path / "reports")
+    assert time.monotonic() - began < 10
+    assert run.exit_status == 10, run.output
+    assert set(run.verdicts().values()) == {"UNKNOWN"}
+    assert "no Docker engine answers" in run.output
+    assert "docker info must answer" in run.output
+
+
+def test_an_engine_that_hangs_is_given_up_on(tmp_path: Path) -> None:
+    import socket  # noqa: PLC0415 - for this test alone
+
+    _need_sdk()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        run = gate(_blind(tmp_path, f"tcp://127.0.0.1:{silent.getsockname()[1]}"), reports=tmp_path / "reports")
+    assert time.monotonic() - began < 10
+    assert run.exit_status == 10, run.output
+    assert "the Docker engine gives no answer within 3 s" in run.output
+
+
+def test_a_platform_without_a_project_says_what_to_set() -> None:
+    missing = ComposePlatform(System("config-manager", "compose")).can(platforms.Lists)  # type: ignore[type-abstract] # asked for by its type
+    assert isinstance(missing, platforms.Missing)
+    assert "set project under [compose]" in missing.reason
+
+
+def _blind(folder: Path, host: str) -> Path:
+    path = folder / "blind.toml"
+    path.write_text(
+        f'name = "blind"\nplatform = "compose"\n[compose]\nproject = "llm-config"\nhost = "{host}"\n'
+        "[systems.config-manager]\n"
+    )
+    return path
+
+
+# -- preflight of the project's files; no engine is asked
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["healthy", *(name for name, row in CONTROLS.items() if "compose" in row["platforms"] and row.get("project"))],
+)
+def test_a_preflight_defect_flips_exactly_what_it_names(name: str, tmp_path: Path) -> None:
+    row = CONTROLS.get(name, {"project": {}, "breaks": []})
+    files = {
+        "docker-compose.yml": "services: {}\n",
+        ".env": f"{row['project'].get('env', KEY)}\nDB_PASSWORD=secret-one\n",
+    }
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for file, text in files.items():
+        if file != row["project"].get("without"):
+            (folder / file).write_text(text)
+    environment = tmp_path / "planted.toml"
+    environment.write_text(
+        'name = "planted"\nplatform = "compose"\n[compose]\nproject = "p"\ndirectory = "project"\n'
+        '[systems.config-manager.preflight]\nports = [9]\nresolve = ["localhost"]\n'
+    )
+    run = gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=tmp_path / "reports")
+    assert len(run.verdicts()) == 7
+    if row["breaks"]:
+        expect_broken(run, row["breaks"])
+    else:
+        assert run.exit_status == 0, run.output
+    assert "secret-one" not in (run.directory / "journal.jsonl").read_text("utf-8")
+
+
+KEY = "ENCRYPTION_KEY='AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='"
+
+
+# -- the lab
+
+
+def test_the_lab_comes_and_goes_and_leaves_nothing(tmp_path: Path) -> None:
+    _need_compose()
+    import docker  # noqa: PLC0415 - proven to be there
+
+    state = tmp_path / "state"
+    try:
+        said = drillbook_lab("up", "config-manager", "--on", "compose", state=state)
+        record = json.loads(drillbook_lab("registered", "--on", "compose", state=state))
+        assert "pytest -m smoke --env compose" in said
+        assert "llm-config-manager-3" in drillbook_lab("status", "--on", "compose", state=state)
+        assert "Starting LLM" in drillbook_lab("logs", "llm-config-manager", "--on", "compose", state=state)
+        directory = Path(record["dir"])
+        assert (directory / ".env").stat().st_mode & 0o777 == 0o600
+        again = drillbook_lab("up", "config-manager", "--on", "compose", state=state)
+        assert "already up" in again
+    finally:
+        drillbook_lab("down", "--on", "compose", state=state)
+    assert not directory.exists()
+    engine = docker.from_env()
+    mine: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={record['project']}"}
+    assert engine.containers.list(all=True, filters=mine) == []
+    assert engine.networks.list(filters=mine) == []
+    assert engine.volumes.list(filters=mine) == []
+    assert "no config-manager lab is up" in drillbook_lab("down", "--on", "compose", state=state)
+
+
+def test_a_lab_whose_holder_was_killed_is_swept_away(tmp_path: Path) -> None:
+    _need_compose()
+    argv, variables = labs.command("run", "config-manager", "--on", "compose", "--instances", "1")
+    holder = subprocess.Popen(argv, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    ready = json.loads(holder.stdout.readline())
+    holder.kill()
+    holder.wait()
+    assert f"removed {ready['project']}" in drillbook_lab("down", "--on", "compose", state=tmp_path)
+    assert not Path(ready["dir"]).exists()
+    assert Project(ComposeProject(ready["project"])).list_instances() == ()
+
+
+def test_the_password_of_nothing_is_in_a_command_line(lab: Path) -> None:
+    secrets = [
+        line.partition("=")[2]
+        for line in (lab.parent / ".env").read_text("utf-8").splitlines()
+        if line.startswith(("DB_PASSWORD", "REDIS_PASSWORD", "ENCRYPTION_KEY"))
+    ]
+    lines = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            lines.append((process / "cmdline").read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    assert not [line for line in lines for secret in secrets if secret in line]
+    assert os.stat(lab).st_mode & 0o077 == 0  # noqa: PTH116 - the bits are the claim
