@@ -1,7 +1,7 @@
 """What some tests need beyond Python: without it they are skipped with the mend, or fail where it is required.
 
-``DRILLBOOK_REQUIRE=compose,systemd,kubernetes`` names what must not be missing: where a pipeline promises an engine, a skip
-would be a green light that nobody has earned.
+``DRILLBOOK_REQUIRE=compose,systemd,kubernetes`` names what must not be missing: where a pipeline promises an
+engine, a skip would be a green light that nobody has earned.
 """
 
 from __future__ import annotations

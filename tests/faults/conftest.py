@@ -17,6 +17,7 @@ from drillbook import environment as environments
 from drillbook import journal as journals
 from drillbook import labs
 from drillbook.environment import Environment
+from drillbook.environment.settings import BlastRadius
 from drillbook.faults.records import folder_of, holder_of
 from drillbook.journal import Journal
 from drillbook.model import System
@@ -95,7 +96,10 @@ def journal(run: Path) -> Iterator[Journal]:
 
 @pytest.fixture
 def environment(lab: Range) -> Environment:
-    return environments.load(lab.file)
+    """The lab's environment with the narrowest blast radius."""
+    loaded = environments.load(lab.file)
+    narrow = loaded.disruption.model_copy(update={"at_most": BlastRadius(instances=1)})
+    return dataclasses.replace(loaded, disruption=narrow)
 
 
 class Runner:

@@ -243,7 +243,7 @@ def test_the_line_leads_to_an_environment_file_of_the_agreed_shape(lab: Lab) -> 
         "mutations": {"allowed": True, "namespace": "drillbook"},
         "disruption": {
             "allowed": True,
-            "at_most": {"instances": 1, "share": 1.0},
+            "at_most": {"instances": 4, "share": 1.0},
             "marker": str(lab.dir / "drillbook-marker"),
         },
     }

@@ -197,7 +197,7 @@ def test_a_stop_lets_it_end_by_itself(project: Project) -> None:
         assert (stopped.exit_code, stopped.killed) == (0, False)
         assert stopped.took_s < 10
         assert state_of(project, COPIES[1]) == "exited"
-        with_it_down = project.locate_instances()
+        with_it_down = project.discover()
         assert with_it_down[1].url == "http://127.0.0.1:0"
     finally:
         project.start(COPIES[1])
@@ -237,7 +237,7 @@ def test_an_unknown_container_is_refused_with_the_known_ones(project: Project) -
 def test_an_unknown_project_has_no_instances() -> None:
     _need_compose()
     with pytest.raises(CannotObserve, match="nobody-has-it has no container"):
-        Project(ComposeProject("nobody-has-it")).locate_instances()
+        Project(ComposeProject("nobody-has-it")).discover()
 
 
 def test_an_empty_list_is_never_met(lab: Path, tmp_path: Path) -> None:
