@@ -35,6 +35,7 @@ RUN = """\
 Hold a lab in the foreground. One JSON line on stdout says that it is ready, or why it is not. It ends on
 SIGTERM, SIGINT, on {"do": "down"} at its control socket, and, with --owner-fd, at once when its owner dies.
 """
+PLACES = ("process", "systemd")
 _NAME = "as `drillbook lab status` shows it, like api-1, postgres or redis"
 
 
@@ -52,7 +53,6 @@ def parser() -> argparse.ArgumentParser:
     up = verbs.add_parser("up", help="start a lab in the background", description=UP, formatter_class=text)
     _add_system(up)
     _add_options(up)
-    _add_on(up)
     up.add_argument(
         "--namespace", default=kubernetes.NAMESPACE, help=f"on kubernetes (default: {kubernetes.NAMESPACE})"
     )
@@ -70,12 +70,17 @@ def parser() -> argparse.ArgumentParser:
     logs = verbs.add_parser("logs", help="show the ends of the logs", description="Show the ends of the logs.")
     logs.add_argument("name", nargs="?", metavar="NAME", help=f"{_NAME}, or keeper (default: all)")
     logs.add_argument("--follow", "-f", action="store_true", help="go on showing, until Ctrl-C or the lab's end")
+    logs.set_defaults(system=SYSTEM)
     logs.add_argument("-n", type=int, default=20, metavar="N", dest="lines", help="so many lines (default: 20)")
     _add_on(logs)
 
     down = verbs.add_parser("down", help="stop all, remove all, and wait until it is gone")
     _add_system(down)
     _add_on(down)
+
+    plant = verbs.add_parser("plant", help="on compose: give the copies of the service other defects, or none")
+    plant.add_argument("defect", nargs="*", metavar="NAME[=INSTANCE]", help="as in up; none heals")
+    _add_on(plant)
 
     for verb, help_text in (
         ("start", "start a process that has exited, and wait until it is ready"),
@@ -89,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
 
     registered = verbs.add_parser("registered", help="print the record of the lab that is up, as JSON, or exit 3")
     _add_system(registered)
+    _add_on(registered)
     return top
 
 
@@ -100,13 +106,14 @@ def _add_on(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--on",
         default="process",
-        choices=["process", "kubernetes"],
-        help="where: processes on this machine (default), or the cluster that kubectl would take",
+        choices=["process", "compose", "kubernetes", "systemd"],
+        help="where: processes on this machine (default), Docker Compose, the cluster that kubectl would take, a host",
     )
 
 
 def _add_options(to: argparse.ArgumentParser) -> None:
-    to.add_argument("--instances", type=int, default=2, metavar="N", help="copies of the service (default: 2)")
+    _add_on(to)
+    to.add_argument("--instances", type=int, metavar="N", help="copies of the service (default: 2; on compose 3)")
     to.add_argument("--version", default="1.0.0", metavar="V", help="what they say they are (default: 1.0.0)")
     to.add_argument(
         "--defect",
@@ -143,6 +150,10 @@ def _run(given: argparse.Namespace) -> int:
     """Call the command; those about one process know the one system there is."""
     if getattr(given, "on", "process") == "kubernetes":
         return kubernetes.run(given)
+    if getattr(given, "on", "process") == "systemd":
+        from .systemd import commands as systemd  # noqa: PLC0415 - a place is loaded when it is used
+
+        return systemd.run(given, lambda: _options(given))
     act: dict[str, Callable[[], int]] = {
         "run": lambda: commands.run(_options(given), owner=given.owner_fd, progress=given.progress),
         "up": lambda: commands.up(given.system, _options(given)),
@@ -154,11 +165,31 @@ def _run(given: argparse.Namespace) -> int:
         "kill": lambda: commands.change(SYSTEM, {"do": "signal", "name": given.name, "signal": "KILL"}),
         "registered": lambda: commands.registered(given.system),
     }
+    if getattr(given, "on", "process") == "compose":
+        act.update(_on_compose(given))
+    if given.verb not in act:
+        raise LabError(f"{given.verb} needs --on compose")
     return act[given.verb]()
 
 
+def _on_compose(given: argparse.Namespace) -> dict[str, Callable[[], int]]:
+    """Return the commands as they are for the lab on Docker Compose."""
+    from .compose import commands as compose  # noqa: PLC0415 - the lab of processes does without
+
+    return {
+        "run": lambda: compose.run(_options(given), system=given.system, owner=given.owner_fd, progress=given.progress),
+        "up": lambda: compose.up(given.system, _options(given)),
+        "status": lambda: compose.status(given.system),
+        "logs": lambda: compose.logs(SYSTEM, given.name, lines=given.lines, follow=given.follow),
+        "down": lambda: compose.down(given.system),
+        "plant": lambda: compose.plant(SYSTEM, tuple(given.defect)),
+        "registered": lambda: compose.registered(given.system),
+    }
+
+
 def _options(given: argparse.Namespace) -> Options:
-    return Options(given.instances, given.version, tuple(given.defect), given.service)
+    copies = {"compose": 3}.get(given.on, 2) if given.instances is None else given.instances
+    return Options(copies, given.version, tuple(given.defect), given.service)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import random
 import socket
 from pathlib import Path
 
+from .errors import LabError
+
 HOST = "127.0.0.1"
 LOWEST = 20000
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -29,6 +31,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def free_block(count: int) -> int:
+    """Return the first of so many neighbouring ports that nobody is bound to; why not any port, `free_port` says."""
+    chooser = random.SystemRandom()
+    ceiling = max(_lowest_outgoing(), LOWEST + 1000) - count
+    for _ in range(_TRIES):
+        first = chooser.randrange(LOWEST, ceiling)
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+    raise LabError(f"found no {count} free ports in a row between {LOWEST} and {ceiling}")
 
 
 def _lowest_outgoing() -> int:

@@ -1,7 +1,4 @@
-"""Platforms that a test needs: a clear skip where one is absent, a failure where it was promised.
-
-``DRILLBOOK_REQUIRE=compose,systemd,kubernetes`` names what this machine must have.
-"""
+"""What a test needs of its machine: skipped with a reason where it is absent, failed where CI promised it."""
 
 from __future__ import annotations
 
@@ -11,9 +8,10 @@ import pytest
 
 
 def require(platform: str, present: bool, hint: str) -> None:
-    """Skip when the platform is absent; fail when DRILLBOOK_REQUIRE names it."""
+    """Skip unless present; fail instead when DRILLBOOK_REQUIRE lists the platform."""
     if present:
         return
+    reason = f"{platform} is not available here: {hint}"
     if platform in os.environ.get("DRILLBOOK_REQUIRE", "").split(","):
-        pytest.fail(f"{platform} is required here (DRILLBOOK_REQUIRE) and absent: {hint}")
-    pytest.skip(f"no {platform}: {hint}")
+        pytest.fail(f"{reason} (DRILLBOOK_REQUIRE lists it)", pytrace=False)
+    pytest.skip(reason)

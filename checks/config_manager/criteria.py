@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drillbook.accepts import components, databases, host, http, kubernetes, logs, met_if, metrics, rule
+from drillbook.accepts import (
+    components,
+    databases,
+    host,
+    http,
+    kubernetes,
+    logs,
+    met_if,
+    metrics,
+    project_files,
+    prometheus,
+    rule,
+)
 from drillbook.model import Criterion, Severity, Stage
 from drillbook.probes.components import Components
 from drillbook.probes.host import External, HostResources, Names, Ports
@@ -16,6 +28,8 @@ from drillbook.probes.kubernetes import ClusterInfo, ConfigMap, Nodes, OwnNamesp
 from drillbook.probes.logs import Logs
 from drillbook.probes.metrics import Metrics
 from drillbook.probes.postgres import Postgres
+from drillbook.probes.project_files import ProjectFiles
+from drillbook.probes.prometheus import Targets
 from drillbook.probes.redis import Redis, RedisTopology
 
 from .round_trip import VALUE, RoundTrip
@@ -28,6 +42,7 @@ if TYPE_CHECKING:
     from .round_trip import Steps
 
 HEALTH_PATH = "/health"
+COMPOSE = frozenset({"compose"})
 EXAMPLE_PATH = "/api/v1/configs/test/example?env=production"
 START_MESSAGES = (
     "Starting LLM Config API server on",
@@ -45,12 +60,14 @@ _redis = Redis()
 _components = Components()
 _round_trip = RoundTrip()
 _resources = HostResources()
+_files = ProjectFiles(("ENCRYPTION_KEY",))
 
 _CACHE_ADVICE = "config-manager.troubleshoot.slow-startup-health-cache"
 _DATABASE_ADVICE = "config-manager.troubleshoot.slow-startup-health-database"
 _POSTGRES_ADVICE = "config-manager.troubleshoot.postgres-not-ready"
 _REDIS_ADVICE = "config-manager.troubleshoot.redis-not-ready"
 _LOG_ADVICE = "config-manager.troubleshoot.crash-logs-compose"
+_CONFIG_ADVICE = "config-manager.troubleshoot.missing-config-compose"
 _PORT_ADVICE = "config-manager.troubleshoot.port-conflict"
 
 
@@ -99,6 +116,18 @@ def _responds(steps: Steps) -> Finding:
 
 def _no_outside(system: System) -> str | None:
     return None if system.preflight.external_url else "no outside address is named (preflight.external_url)"
+
+
+def _no_prometheus(system: System) -> str | None:
+    """Monitoring is optional; a lab that is not up yet will say where its own is."""
+    if system.prometheus_url or system.compose is None:
+        return None
+    return f"no monitoring is named (systems.{system.name}.prometheus.url)"
+
+
+def _no_directory(system: System) -> str | None:
+    found = system.compose and system.compose.directory
+    return None if found else "no project directory is named (directory under [compose])"
 
 
 def _not_this_host(system: System) -> str | None:
@@ -206,6 +235,14 @@ METRICS = (
         _metrics,
         metrics.families("config_operations_total", "http_requests_total"),
         _LOG_ADVICE,
+    ),
+    Criterion(
+        "config-manager.metrics.prometheus-target",
+        Targets("llm-config-manager"),
+        prometheus.one_up(),
+        _LOG_ADVICE,
+        platforms=COMPOSE,
+        needs=_no_prometheus,
     ),
 )
 
@@ -343,12 +380,38 @@ PREFLIGHT = (
         stage=Stage.PREFLIGHT,
         needs=_no_outside,
     ),
+    Criterion(
+        "config-manager.preflight.compose-file",
+        _files,
+        project_files.has_compose_file(),
+        stage=Stage.PREFLIGHT,
+        platforms=COMPOSE,
+        needs=_no_directory,
+    ),
+    Criterion(
+        "config-manager.preflight.compose-env-file",
+        _files,
+        project_files.has_env_file(),
+        _CONFIG_ADVICE,
+        stage=Stage.PREFLIGHT,
+        platforms=COMPOSE,
+        needs=_no_directory,
+    ),
+    Criterion(
+        "config-manager.preflight.encryption-key-compose",
+        _files,
+        project_files.sets_key("ENCRYPTION_KEY"),
+        _CONFIG_ADVICE,
+        stage=Stage.PREFLIGHT,
+        platforms=COMPOSE,
+        needs=_no_directory,
+    ),
 )
 
 _KUBERNETES = frozenset({"kubernetes"})
 _NAME = "llm-config-manager"
 _CRASH_ADVICE = "config-manager.troubleshoot.crash-logs-kubernetes"
-_CONFIG_ADVICE = "config-manager.troubleshoot.missing-config-kubernetes"
+_KUBERNETES_ADVICE = "config-manager.troubleshoot.missing-config-kubernetes"
 _application = Workload("deployments", _NAME)
 _pods = Pods("api")
 
@@ -363,7 +426,7 @@ KUBERNETES_STARTED: tuple[Criterion[Any], ...] = (
         "config-manager.startup.kubernetes-namespace",
         OwnNamespace(),
         kubernetes.active(),
-        _CONFIG_ADVICE,
+        _KUBERNETES_ADVICE,
         platforms=_KUBERNETES,
     ),
     Criterion(
@@ -443,7 +506,7 @@ KUBERNETES_PREFLIGHT: tuple[Criterion[Any], ...] = (
         "config-manager.preflight.kubernetes-configmap",
         ConfigMap(f"{_NAME}-config"),
         kubernetes.config_map(),
-        _CONFIG_ADVICE,
+        _KUBERNETES_ADVICE,
         stage=Stage.PREFLIGHT,
         platforms=_KUBERNETES,
     ),
@@ -451,7 +514,7 @@ KUBERNETES_PREFLIGHT: tuple[Criterion[Any], ...] = (
         "config-manager.preflight.encryption-key-kubernetes",
         _pods,
         kubernetes.secret_in_use(f"{_NAME}-secrets", "encryption-key"),
-        _CONFIG_ADVICE,
+        _KUBERNETES_ADVICE,
         stage=Stage.PREFLIGHT,
         platforms=_KUBERNETES,
     ),

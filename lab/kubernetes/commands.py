@@ -59,7 +59,7 @@ def run(given: argparse.Namespace) -> int:
     """Run one of the commands."""
     system = getattr(given, "system", "config-manager")
     if given.verb == "up":
-        options = Options(given.instances, given.version, tuple(given.defect), given.service)
+        options = Options(given.instances or Options().instances, given.version, tuple(given.defect), given.service)
         return up(system, given.namespace, options)
     record = _record(system)
     if record is None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _START_LIMIT_S = 60.0
 _STOP_LIMIT_S = 30.0
+_IMAGES_LIMIT_S = 900.0
 
 
 class LabFailed(Exception):
@@ -52,6 +53,10 @@ def acquire(system: str, progress: Callable[[str], None], platform: str = "proce
 
     A lab on Kubernetes is never brought up by a gate: it changes a cluster that may be somebody else's.
     """
+    if platform == "compose":
+        return _acquire_compose(system, progress)
+    if platform == "systemd":
+        return Lab(_systemd_host(system))
     if platform == "kubernetes":
         return _on_kubernetes(system)
     running = _registered(system)
@@ -59,6 +64,19 @@ def acquire(system: str, progress: Callable[[str], None], platform: str = "proce
         return Lab(running)
     progress(f"bringing up the lab of {system}: PostgreSQL, Redis, the service")
     return bring_up(system)
+
+
+def _acquire_compose(system: str, progress: Callable[[str], None]) -> Lab:
+    """Return the lab on Docker Compose that is up, else bring one up. Raises LabFailed."""
+    try:
+        record = json.loads((state_directory() / "lab" / f"{system}.compose.json").read_text("utf-8"))
+        path = Path(record["environment"])
+    except (OSError, ValueError, KeyError, TypeError):
+        path = Path()
+    if path.is_file():
+        return Lab(path)
+    progress(f"bringing up {system} on Docker Compose; the first time its images are pulled or built")
+    return bring_up(system, "--on", "compose", limit_s=_IMAGES_LIMIT_S)
 
 
 def command(*arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -82,6 +100,15 @@ def _registered(system: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def _systemd_host(system: str) -> Path:
+    """Return the environment file of the systemd host that is up; starting one takes minutes, so a user does that."""
+    arguments, environment = command("registered", system, "--on", "systemd")
+    found = subprocess.run(arguments, env=environment, cwd="/", capture_output=True, check=False, timeout=_STOP_LIMIT_S)
+    if found.returncode:
+        raise LabFailed(found.stderr.decode(errors="replace").strip()[-800:])
+    return Path(str(json.loads(found.stdout)["environment"]))
+
+
 def _on_kubernetes(system: str) -> Lab:
     path = state_directory() / "lab" / "kubernetes" / system / "environment.toml"
     if not path.is_file():
@@ -89,7 +116,7 @@ def _on_kubernetes(system: str) -> Lab:
     return Lab(path)
 
 
-def bring_up(system: str, *options: str) -> Lab:
+def bring_up(system: str, *options: str, limit_s: float = _START_LIMIT_S) -> Lab:
     """Bring up a lab that ends with this process; options are those of ``drillbook lab run``. Raises LabFailed."""
     read_end, write_end = os.pipe()
     arguments, environment = command("run", system, "--owner-fd", str(read_end), *options)
@@ -106,7 +133,7 @@ def bring_up(system: str, *options: str) -> Lab:
     os.close(read_end)
     lab = Lab(Path(), keeper, write_end)
     try:
-        lab.environment = _environment_of(_first_line(keeper))
+        lab.environment = _environment_of(_first_line(keeper, limit_s))
     except BaseException:
         lab.close()
         raise
@@ -119,17 +146,17 @@ def _environment_of(answer: dict[str, object]) -> Path:
     return Path(str(answer["environment"]))
 
 
-def _first_line(keeper: subprocess.Popen[bytes]) -> dict[str, object]:
+def _first_line(keeper: subprocess.Popen[bytes], limit_s: float) -> dict[str, object]:
     """Wait, bounded, for the keeper's one line of JSON. Raises LabFailed."""
     assert keeper.stdout is not None
     assert keeper.stderr is not None
-    end = time.monotonic() + _START_LIMIT_S
+    end = time.monotonic() + limit_s
     line = b""
     with selectors.DefaultSelector() as selector:
         selector.register(keeper.stdout, selectors.EVENT_READ)
         while not line.endswith(b"\n"):
             if not selector.select(max(0.0, end - time.monotonic())):
-                raise LabFailed(f"not ready within {_START_LIMIT_S:g} s")
+                raise LabFailed(f"not ready within {limit_s:g} s")
             part = os.read(keeper.stdout.fileno(), 65536)
             if not part:
                 raise LabFailed(_why(line, keeper.stderr))

@@ -27,12 +27,48 @@ def cases() -> tuple[Case, ...]:
     for kind in ("checks", "chaos", "load"):
         folder = carried.root() / kind
         _package(f"{_PREFIX}{kind}", folder)
-        for path in sorted(folder.glob("*/criteria.py")):
+        for path in sorted(folder.glob("*/criteria*.py")):
             name = f"{_PREFIX}{kind}.{path.parent.name}"
             _package(name, path.parent)
-            module = importlib.import_module(f"{name}.criteria")
+            module = importlib.import_module(f"{name}.{path.stem}")
             found += [Case(path.parent.name.replace("_", "-"), row) for row in _rows(module)]
     return tuple(found)
+
+
+@cache
+def tests() -> dict[str, str]:
+    """Return ``{statement id: the test that judges it}``, by what the test files themselves declare."""
+    cases()  # makes the packages importable
+    found: dict[str, str] = {}
+    for kind in ("checks", "chaos", "load"):
+        folder = carried.root() / kind
+        for path in sorted(folder.rglob("test_*.py")):
+            inside = path.relative_to(folder).with_suffix("").parts
+            for depth in range(1, len(inside)):
+                _package(".".join((f"{_PREFIX}{kind}", *inside[:depth])), folder.joinpath(*inside[:depth]))
+            module = importlib.import_module(".".join((f"{_PREFIX}{kind}", *inside)))
+            for name, function in vars(module).items():
+                if name.startswith("test_"):
+                    where = f"{kind}/{'/'.join(inside)}.py::{name}"
+                    found |= {row.id: where for row in _declared(function) if row.id not in found}
+    return found
+
+
+def _declared(function: object) -> Iterator[Criterion[object]]:
+    """Yield the rows that a test judges: those it is parametrized with, or those its script holds."""
+    for mark in getattr(function, "pytestmark", []):
+        if mark.name == "parametrize" and mark.args[0] == "case":
+            yield from (one.values[0].criterion for one in mark.args[1])
+        elif mark.name == "scenario":
+            yield from mark.args[0].holds
+
+
+def platforms_of_checks() -> dict[str, frozenset[str]]:
+    """Return where each statement is judged by a check: a scenario may judge it on more platforms, in its own time."""
+    found: dict[str, frozenset[str]] = {}
+    for case in cases():
+        found.setdefault(case.criterion.id, case.criterion.platforms)
+    return found
 
 
 def _rows(module: ModuleType) -> Iterator[Criterion[object]]:

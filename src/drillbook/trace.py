@@ -7,6 +7,7 @@ names both, and the negative controls prove every line of it on each platform th
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,8 @@ class Traced:
     """Where it is held."""
     proofs: tuple[str, ...] = ()
     """The planted defects that flip it."""
-    has_row: bool = False
+    test: str | None = None
+    """The test that judges it, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,9 @@ class Counts:
 
 def trace(system: str) -> tuple[Traced, ...]:
     """Return all statements of a system with what holds them."""
-    proven = _proven()
-    have_rows = {case.criterion.id for case in rows.cases()}
-    return tuple(_traced(entry, proven.get(entry.id, {}), entry.id in have_rows) for entry in catalogue.entries(system))
+    proven = _proven(rows.platforms_of_checks())
+    tests = rows.tests()
+    return tuple(_traced(entry, proven.get(entry.id, {}), tests.get(entry.id)) for entry in catalogue.entries(system))
 
 
 def count(traced: tuple[Traced, ...]) -> Counts:
@@ -52,32 +54,33 @@ def count(traced: tuple[Traced, ...]) -> Counts:
     return Counts(states.count("held"), states.count("waiting"), states.count("human"))
 
 
-def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], has_row: bool) -> Traced:  # noqa: FBT001 - a fact
+def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], test: str | None) -> Traced:
     if entry.human:
         return Traced(entry, "human")
-    if proofs:
+    if proofs and test:
         names = sorted({name for found in proofs.values() for name in found})
-        return Traced(entry, "held", tuple(sorted(proofs)), tuple(names), has_row)
-    return Traced(entry, "waiting", has_row=has_row)
+        return Traced(entry, "held", tuple(sorted(proofs)), tuple(names), test)
+    return Traced(entry, "waiting", test=test)
 
 
-def breaks(row: dict[str, Any], platform: str) -> list[str]:
-    """Return what a planted defect flips on a platform: of its statements, those that have a row of its stage there."""
-    stage = row.get("stage", "smoke")
-    here = {
-        case.criterion.id
-        for case in rows.cases()
-        if platform in case.criterion.platforms and case.criterion.stage == stage
-    }
-    return [name for name in (*row["breaks"], *row.get("breaks_also", {}).get(platform, [])) if name in here]
-
-
-def _proven() -> dict[str, dict[str, list[str]]]:
-    """Return ``{statement id: {platform: [planted defects that flip it]}}``."""
+def _proven(judged_on: Mapping[str, frozenset[str]]) -> dict[str, dict[str, list[str]]]:
+    """Return ``{statement id: {platform: [planted defects that flip it]}}``, each where a row is judged."""
     path = carried.root() / "lab" / "defects.toml"
     found: dict[str, dict[str, list[str]]] = {}
     for name, row in tomllib.loads(path.read_text("utf-8")).items():
         for platform in row["platforms"]:
-            for statement in breaks(row, platform):
+            for statement in broken_on(row, platform, judged_on):
                 found.setdefault(statement, {}).setdefault(platform, []).append(name)
     return found
+
+
+def broken_on(row: Mapping[str, Any], platform: str, judged_on: Mapping[str, frozenset[str]]) -> set[str]:
+    """Return the statements that a planted defect breaks on one platform: those that have a row for it.
+
+    Args:
+        row: of ``lab/defects.toml``.
+        platform: where it is planted.
+        judged_on: the platforms of each statement's row.
+    """
+    named = {*row["breaks"], *row.get("breaks_also", {}).get(platform, [])}
+    return {statement for statement in named if platform in judged_on.get(statement, {platform})}

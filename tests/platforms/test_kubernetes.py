@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from drillbook import rows
 from drillbook.environment import load, locate
 from drillbook.model import CannotObserve, System
 from drillbook.platforms import (
@@ -28,7 +29,7 @@ from drillbook.platforms import (
     platform_of,
 )
 from drillbook.platforms.kubernetes import KubernetesPlatform
-from drillbook.trace import breaks
+from drillbook.trace import broken_on
 
 from ..requires import require
 from ..running import ROOT
@@ -259,7 +260,7 @@ def test_a_missing_namespace_is_not_met(cluster: Cluster, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", HERE)
 def test_a_planted_defect_flips_exactly_what_it_names(cluster: Cluster, name: str, tmp_path: Path) -> None:
     row = HERE[name]
-    ids = set(breaks(row, "kubernetes"))
+    ids = set(broken_on(row, "kubernetes", rows.platforms_of_checks()))
     assert ids, "nothing that it breaks applies to Kubernetes"
     stage = row.get("stage", "smoke")
     environment = preflight_environment(cluster) if stage == "preflight" else "kubernetes"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from drillbook import rows
 from drillbook.environment import BadEnvironment, load
 from drillbook.model import System
 from drillbook.platforms import Lists, Missing, platform_of
-from drillbook.trace import breaks
+from drillbook.trace import broken_on
 
 HEAD = 'name = "x"\nplatform = "kubernetes"\n'
 
@@ -70,12 +72,12 @@ def test_without_a_cluster_every_capability_is_missing_with_the_reason() -> None
 
 
 def test_a_defect_counts_on_a_platform_for_what_has_a_row_there() -> None:
-    row = {
+    row: dict[str, Any] = {
         "breaks": ["config-manager.logs.no-errors-compose", "config-manager.verify.success-no-error-logs"],
         "breaks_also": {"kubernetes": ["config-manager.logs.no-errors-kubernetes"]},
     }
-    assert breaks(row, "process") == row["breaks"]
-    assert breaks(row, "kubernetes") == [
+    assert broken_on(row, "process", rows.platforms_of_checks()) == set(row["breaks"])
+    assert broken_on(row, "kubernetes", rows.platforms_of_checks()) == {
         "config-manager.verify.success-no-error-logs",
         "config-manager.logs.no-errors-kubernetes",
-    ]
+    }

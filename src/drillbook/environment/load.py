@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from .. import carried, catalogue
-from ..model import Cluster, Facts, Instance, Preflight, Secret, System
+from ..model import Cluster, ComposeProject, Facts, Instance, Preflight, Secret, System, SystemdHost
+from ..platforms import discovered
 from .problems import BadEnvironment, from_validation, nearest
 from .secrets import Resolver
 from .settings import DisruptionSettings, EnvironmentFile, KubernetesSettings, SystemSettings
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from ..redaction import Redactor
-    from .settings import ApiSettings, LoadSettings, ObjectiveSettings
+    from .settings import ApiSettings, LoadSettings, ObjectiveSettings, SystemdSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,9 @@ def load(
     raw = _read(path)
     if lab_environment is not None:
         below = _read(lab_environment)
-        for table in ("systems", "disruption", "kubernetes"):
-            raw = {**raw, table: _merged(below.get(table, {}), raw.get(table, {}))}
+        for table in ("systems", "disruption", "compose", "kubernetes"):
+            if table in below or table in raw:
+                raw = {**raw, table: _merged(below.get(table, {}), raw.get(table, {}))}
     try:
         file = EnvironmentFile.model_validate(raw)
     except ValidationError as error:
@@ -103,7 +105,7 @@ def load(
     resolver = Resolver(path.parent)
     problems = _unknown_names(file)
     namespace = file.mutations.namespace if file.mutations.allowed else None
-    systems = {name: _system(name, settings, file, resolver, namespace) for name, settings in file.systems.items()}
+    systems = {name: _system(name, settings, file, resolver, path) for name, settings in file.systems.items()}
     facts = {
         name: Facts(
             platform=file.platform,
@@ -130,6 +132,12 @@ def load(
         mutations_namespace=namespace,
         redactor=resolver.redactor(),
     )
+
+
+def located(environment: Environment) -> Environment:
+    """Ask the platforms where the instances are now, for systems whose table names none."""
+    systems = {name: discovered(system) for name, system in environment.systems.items()}
+    return replace(environment, systems=systems)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -169,29 +177,30 @@ def _unknown_names(file: EnvironmentFile) -> list[str]:
     return problems
 
 
-def _system(
-    name: str, settings: SystemSettings, file: EnvironmentFile, resolver: Resolver, namespace: str | None
-) -> System:
+def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver: Resolver, path: Path) -> System:
     key = f"systems.{name}"
+    namespace = file.mutations.namespace if file.mutations.allowed else None
     headers = _headers(settings.api, resolver, f"{key}.api")
     entry = settings.api.url and Instance("api", settings.api.url, settings.api.metrics, settings.api.log, headers)
     instances = tuple(
         Instance(found.name, found.url, found.metrics, found.log, headers) for found in settings.api.instances
     )
+    compose = _compose(file, path, headers)
     cluster = _cluster(file, resolver) if file.platform == "kubernetes" else None
     databases = {"postgres": settings.postgres, "redis": settings.redis}
     return System(
         name=name,
         platform=file.platform,
         cluster=cluster,
-        discovered=cluster is not None and not (instances or entry),
+        discovered=not instances and (compose is not None or (cluster is not None and not entry)),
         headers=headers,
         forwarded=frozenset(part for part, one in databases.items() if one is not None and one.through == "platform"),
-        instances=instances or ((entry,) if entry else ()),
+        instances=instances or ((entry,) if entry and compose is None else ()),
         entry=entry or None,
         postgres_url=resolver.secret(settings.postgres.url if settings.postgres else None, f"{key}.postgres.url"),
         redis_url=resolver.secret(settings.redis.url if settings.redis else None, f"{key}.redis.url"),
         control=settings.control,
+        systemd=_systemd(settings.systemd, resolver.base),
         data_dir=settings.data_dir,
         preflight=Preflight(
             ports=settings.preflight.ports,
@@ -201,7 +210,18 @@ def _system(
         scratch_namespace=namespace,
         max_rps=settings.api.max_rps,
         load_max_rps=file.load.max_rps if file.load else None,
+        prometheus_url=settings.prometheus.url if settings.prometheus else None,
+        compose=compose,
     )
+
+
+def _compose(file: EnvironmentFile, path: Path, headers: dict[str, str | Secret]) -> ComposeProject | None:
+    """Return the project; its directory is meant from where the environment file is."""
+    found = file.compose
+    if found is None or file.platform != "compose":
+        return None
+    directory = None if found.directory is None else path.parent / found.directory
+    return ComposeProject(found.project, directory, found.host, found.service, found.port, found.metrics_port, headers)
 
 
 def _cluster(file: EnvironmentFile, resolver: Resolver) -> Cluster:
@@ -216,6 +236,14 @@ def _cluster(file: EnvironmentFile, resolver: Resolver) -> Cluster:
         api_port=settings.api_port,
         metrics_port=settings.metrics_port,
     )
+
+
+def _systemd(settings: SystemdSettings | None, base: Path) -> SystemdHost | None:
+    """Return the host; its files are meant relative to the environment file."""
+    if settings is None:
+        return None
+    files = (settings.ssh_config, settings.identity, settings.known_hosts)
+    return SystemdHost(settings.host, dict(settings.units), *(path and base / path.expanduser() for path in files))
 
 
 def _headers(settings: ApiSettings, resolver: Resolver, key: str) -> dict[str, str | Secret]:

@@ -18,7 +18,7 @@ class Resolver:
     """Turns ``{ env = ... }`` and ``{ file = ... }`` into Secrets; collects what could not be resolved."""
 
     def __init__(self, base: Path) -> None:
-        self._base = base
+        self.base = base
         self._secrets: list[Secret] = []
         self.problems: list[str] = []
 
@@ -46,9 +46,9 @@ class Resolver:
     def path(self, value: Path | Reference | None, key: str) -> Path | None:
         """Return a path as given or as a reference names it, relative to the environment file's folder."""
         if value is None or isinstance(value, Path):
-            return value and self._base / value.expanduser()
+            return value and self.base / value.expanduser()
         if value.file is not None and value.env is None:
-            return self._base / value.file.expanduser()
+            return self.base / value.file.expanduser()
         found = self._look_up(value, key)
         return None if found is None else Path(found)
 
@@ -68,7 +68,7 @@ class Resolver:
                 return None
             return value
         assert reference.file is not None
-        path = self._base / reference.file.expanduser()
+        path = self.base / reference.file.expanduser()
         try:
             text = path.read_text("utf-8").strip()
         except OSError as error:

@@ -96,15 +96,44 @@ class PreflightSettings(Strict):
     external_url: Http | None = None
 
 
+class PrometheusSettings(Strict):
+    """The Prometheus that watches the system."""
+
+    url: Http
+
+
+class ComposeSettings(Strict):
+    """A Docker Compose project: where its containers are found, and its files."""
+
+    project: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    directory: Path | None = None
+    host: str | None = Field(default=None, pattern=r"^(unix|tcp|ssh|npipe)://")
+    service: str = "llm-config-manager"
+    port: Annotated[int, Field(gt=0, lt=65536)] = 8080
+    metrics_port: Annotated[int, Field(gt=0, lt=65536)] = 9090
+
+
+class SystemdSettings(Strict):
+    """The host on which systemd runs the system, and the unit of each component."""
+
+    host: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:\[\]-]*$")
+    units: dict[str, Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.\\@-]*$")]] = Field(min_length=1)
+    ssh_config: Path | None = None
+    identity: Path | None = None
+    known_hosts: Path | None = None
+
+
 class SystemSettings(Strict):
     """One system in this environment."""
 
     version: str | Reference | None = None
     control: Path | None = None
+    systemd: SystemdSettings | None = None
     data_dir: Path = Path("/var/lib/llm-config")
     api: ApiSettings = Field(default_factory=ApiSettings)
     postgres: DatabaseSettings | None = None
     redis: DatabaseSettings | None = None
+    prometheus: PrometheusSettings | None = None
     preflight: PreflightSettings = Field(default_factory=PreflightSettings)
 
 
@@ -128,12 +157,20 @@ class BlastRadius(Strict):
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
+class AbortSettings(Strict):
+    """What ends a fault early: too large a share of bad requests over the last seconds."""
+
+    bad_share: Annotated[float, Field(gt=0, le=1)]
+    over_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+
+
 class DisruptionSettings(Strict):
     """Whether faults may be injected here."""
 
     allowed: bool = False
     at_most: BlastRadius = Field(default_factory=BlastRadius)
     marker: Path | None = None
+    abort_when: AbortSettings | None = None
 
 
 class LoadSettings(Strict):
@@ -176,7 +213,8 @@ class EnvironmentFile(Strict):
     """The whole file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
-    platform: Literal["process", "kubernetes"]
+    platform: Literal["process", "compose", "kubernetes", "systemd"]
+    compose: ComposeSettings | None = None
     clock_skew_s: Seconds = 2.0
     lab: LabSettings | None = None
     kubernetes: KubernetesSettings | None = None

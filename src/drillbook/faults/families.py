@@ -1,5 +1,5 @@
 """Importing this makes every family's undo executable: the watchdog and ``recover`` act from data alone."""
 
-from . import process
+from . import process, systemd
 
-__all__ = ["process"]
+__all__ = ["process", "systemd"]

@@ -19,6 +19,7 @@ from ..platforms import (
     platform_of,
 )
 from ..platforms.process import Keeper, KeeperGone
+from .address import address_of
 from .lifecycle import Blast
 from .undo import Undo, absolute_path, register, texts
 
@@ -39,7 +40,6 @@ class Victims:
     """The processes that a fault hits, as they were before it."""
 
     system: System
-    control: Path
     name: str
     before: tuple[InstanceState, ...]
     of_total: int
@@ -52,8 +52,7 @@ class Victims:
             PlatformRefused: there is no such instance, one does not run, or the platform has no processes.
             CannotObserve: the platform does not answer.
         """
-        if system.control is None:
-            raise PlatformRefused(f"{system.name}: the environment names no control socket", mend="name it as control")
+        address_of(system)
         known = _ask(system, Lists).list_instances()
         before = tuple(state for state in known if name in (state.name, state.component))
         if not before:
@@ -63,7 +62,7 @@ class Victims:
             if not state.running:
                 raise PlatformRefused(f"{state.name} is {state.state} already", mend="bring it back first")
         total = sum(state.component == before[0].component for state in known)
-        return cls(system, system.control.absolute(), name, before, total)
+        return cls(system, name, before, total)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,13 +74,13 @@ class Victims:
         """How much of the component they are."""
         return Blast(self.before[0].component, self.names, self.of_total)
 
-    def undo(self, kind: str) -> Undo:
-        """Return the undo of this kind for them."""
-        return Undo(kind, {"control": str(self.control), "names": list(self.names)})
+    def undo(self, verb: str) -> Undo:
+        """Return the undo for them: ``start`` or ``resume``, as their platform does it."""
+        return Undo(f"{self.system.platform}.{verb}", {**address_of(self.system), "names": list(self.names)})
 
     def now(self) -> tuple[InstanceState, ...]:
         """Look at them, in the order of ``before``. Raises CannotObserve."""
-        found = {state.name: state for state in Keeper(self.control).list_instances()}
+        found = {state.name: state for state in _ask(self.system, Lists).list_instances()}
         missing = [name for name in self.names if name not in found]
         if missing:
             raise CannotObserve(f"{', '.join(missing)} not listed any more", mend="look at the platform")
@@ -90,7 +89,7 @@ class Victims:
     def came_back(self) -> str | None:
         """Return the evidence that all of them run, or None. Raises CannotObserve."""
         now = self.now()
-        return _shown(now) if all(state.running for state in now) else None
+        return shown(now) if all(state.running for state in now) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ class KillInstance:
     @property
     def undo(self) -> Undo:
         """Start them again."""
-        return self.victims.undo(START)
+        return self.victims.undo("start")
 
     def inject(self) -> None:
         """Kill them. Raises PlatformRefused, CannotObserve."""
@@ -167,7 +166,7 @@ class StopInstance:
     @property
     def undo(self) -> Undo:
         """Start them again."""
-        return self.victims.undo(START)
+        return self.victims.undo("start")
 
     def inject(self) -> None:
         """Stop them one after the other; takes up to the grace for each. Raises PlatformRefused."""
@@ -178,7 +177,7 @@ class StopInstance:
     def in_effect(self) -> str | None:
         """Return the evidence that all have exited, or None. Raises CannotObserve."""
         now = self.victims.now()
-        return _shown(now) if all(state.state == "exited" for state in now) else None
+        return shown(now) if all(state.state == "exited" for state in now) else None
 
     def recovered(self) -> str | None:
         """Return the evidence that all run again, or None. Raises CannotObserve."""
@@ -210,7 +209,7 @@ class PauseInstance:
     @property
     def undo(self) -> Undo:
         """Let them go on."""
-        return self.victims.undo(RESUME)
+        return self.victims.undo("resume")
 
     def inject(self) -> None:
         """Freeze them. Raises PlatformRefused."""
@@ -221,12 +220,12 @@ class PauseInstance:
     def in_effect(self) -> str | None:
         """Return the evidence that all are frozen, or None. Raises CannotObserve."""
         now = self.victims.now()
-        return _shown(now) if all(state.state == "paused" for state in now) else None
+        return shown(now) if all(state.state == "paused" for state in now) else None
 
     def recovered(self) -> str | None:
         """Return the evidence that none is frozen, or None. Raises CannotObserve."""
         now = self.victims.now()
-        return _shown(now) if all(state.state != "paused" for state in now) else None
+        return shown(now) if all(state.state != "paused" for state in now) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,14 +240,14 @@ class _StartAgain:
         states = _look(self.control, self.names)
         if isinstance(states, str):
             return states
-        return _shown(states) if all(state.state in ("running", "paused") for state in states) else None
+        return shown(states) if all(state.state in ("running", "paused") for state in states) else None
 
     def heal(self) -> bool:
         """Start each one that has exited. Raises CannotObserve, PlatformRefused."""
         states = _look(self.control, self.names)
         exited = [] if isinstance(states, str) else [one.name for one in states if one.state == "exited"]
         keeper = Keeper(self.control)
-        _each(keeper.start, exited)
+        each(keeper.start, exited)
         return bool(exited)
 
 
@@ -264,14 +263,14 @@ class _Resume:
         states = _look(self.control, self.names)
         if isinstance(states, str):
             return states
-        return _shown(states) if all(state.state != "paused" for state in states) else None
+        return shown(states) if all(state.state != "paused" for state in states) else None
 
     def heal(self) -> bool:
         """Let go on each one that is frozen. Raises CannotObserve, PlatformRefused."""
         states = _look(self.control, self.names)
         frozen = [] if isinstance(states, str) else [one.name for one in states if one.state == "paused"]
         keeper = Keeper(self.control)
-        _each(keeper.resume, frozen)
+        each(keeper.resume, frozen)
         return bool(frozen)
 
 
@@ -283,11 +282,11 @@ def _look(control: Path, names: tuple[str, ...]) -> tuple[InstanceState, ...] | 
         return f"no keeper at {control} any more, and its processes end with it"
     found = tuple(state for state in states if state.name in names)
     if len(found) != len(set(names)):
-        raise CannotObserve(f"expected {', '.join(names)}, found {_shown(found)}", mend="look at the platform")
+        raise CannotObserve(f"expected {', '.join(names)}, found {shown(found)}", mend="look at the platform")
     return found
 
 
-def _each(act: Callable[[str], None], names: list[str]) -> None:
+def each(act: Callable[[str], None], names: list[str]) -> None:
     """Act on all of them whatever becomes of one. Raises PlatformRefused with all that failed."""
     failed: list[PlatformRefused] = []
     for name in names:
@@ -307,7 +306,8 @@ def _ask(system: System, capability: Callable[..., C]) -> C:
     return found
 
 
-def _shown(states: tuple[InstanceState, ...]) -> str:
+def shown(states: tuple[InstanceState, ...]) -> str:
+    """Say in what state each one is."""
     return "; ".join(f"{state.name} {_state(state)}" for state in states) or "nothing"
 
 

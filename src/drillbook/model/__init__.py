@@ -3,7 +3,8 @@
 from .criterion import ANY_PLATFORM, Accepts, Criterion, Finding, Probe, Severity, Stage
 from .observation import CannotObserve, Json, Observation
 from .secret import Secret
-from .system import Cluster, Facts, Instance, Preflight, System, Target, Way
+from .system import Cluster, ComposeProject, Facts, Instance, Preflight, System, Target, Way
+from .systemd_host import SystemdHost
 from .verdict import Outcome, Verdict, judge
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Accepts",
     "CannotObserve",
     "Cluster",
+    "ComposeProject",
     "Criterion",
     "Facts",
     "Finding",
@@ -24,6 +26,7 @@ __all__ = [
     "Severity",
     "Stage",
     "System",
+    "SystemdHost",
     "Target",
     "Verdict",
     "Way",

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from .observation import CannotObserve
 from .secret import Secret
+from .systemd_host import SystemdHost
 
 
 class Way(Protocol):
@@ -63,6 +64,21 @@ class Preflight:
 
 
 @dataclass(frozen=True, slots=True)
+class ComposeProject:
+    """A Docker Compose project, and which of its services is the system itself."""
+
+    name: str
+    directory: Path | None = None
+    """Where its compose file and .env are; None when the environment names no such place."""
+    host: str | None = None
+    """The engine's address (``unix://...``, ``tcp://...``); None for what DOCKER_HOST says, or the usual socket."""
+    service: str = "llm-config-manager"
+    port: int = 8080
+    metrics_port: int = 9090
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """One service with its dependencies, as the environment describes it."""
 
@@ -81,6 +97,7 @@ class System:
     """What requests to discovered instances carry."""
     forwarded: frozenset[str] = frozenset()
     """The databases that are reached through the platform."""
+    systemd: SystemdHost | None = None
     data_dir: Path = Path("/var/lib")
     preflight: Preflight = Preflight(ports=(), resolve=(), external_url=None)
     scratch_namespace: str | None = None
@@ -88,6 +105,8 @@ class System:
     max_rps: float | None = None
     load_max_rps: float | None = None
     """The most load that may be sent; None when the environment allows none."""
+    prometheus_url: str | None = None
+    compose: ComposeProject | None = None
 
 
 @dataclass(frozen=True, slots=True)

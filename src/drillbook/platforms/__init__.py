@@ -1,7 +1,10 @@
 """Platforms: where components run. Capabilities are asked for, and a missing one says why."""
 
 from .capabilities import (
+    BearsMarks,
     Discovers,
+    Executed,
+    Executes,
     InstanceState,
     Kills,
     Lists,
@@ -13,6 +16,7 @@ from .capabilities import (
     Reaches,
     ReadsLogs,
     RollsOut,
+    RunsOnHost,
     Scales,
     Starts,
     Stopped,
@@ -21,7 +25,10 @@ from .capabilities import (
 from .choose import discovered, platform_of
 
 __all__ = [
+    "BearsMarks",
     "Discovers",
+    "Executed",
+    "Executes",
     "InstanceState",
     "Kills",
     "Lists",
@@ -33,6 +40,7 @@ __all__ = [
     "Reaches",
     "ReadsLogs",
     "RollsOut",
+    "RunsOnHost",
     "Scales",
     "Starts",
     "Stopped",

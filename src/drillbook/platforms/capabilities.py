@@ -39,7 +39,7 @@ class InstanceState:
     name: str
     component: str
     state: str
-    """running, paused, starting, stopping or exited."""
+    """running, unhealthy (it runs, and its own health check fails), paused, starting, stopping or exited."""
     exit_code: int | None = None
     """Set once exited; negative for the number of the signal that ended it."""
     started_at: str | None = None
@@ -70,6 +70,15 @@ class LogText:
     lines: tuple[str, ...]
     whole: bool
     """Whether the log's beginning is included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """How a command went."""
+
+    exit_code: int
+    output: str
+    """What it wrote, both streams together."""
 
 
 class Lists(Protocol):
@@ -129,6 +138,22 @@ class Pauses(Protocol):
         ...
 
 
+class Executes(Protocol):
+    """Runs a command beside an instance, in its own surroundings."""
+
+    def execute(self, name: str, command: tuple[str, ...]) -> Executed:
+        """Run it to its end. Raises PlatformRefused when it cannot be run."""
+        ...
+
+
+class BearsMarks(Protocol):
+    """Reads from the target itself as which environments it may be disrupted."""
+
+    def marks(self) -> frozenset[str]:
+        """Return the names that everything there bears. Raises CannotObserve."""
+        ...
+
+
 class Discovers(Protocol):
     """Knows the running copies of the API, which come and go."""
 
@@ -166,4 +191,12 @@ class Platform(Protocol):
 
     def can(self, capability: type[C]) -> C | Missing:
         """Return the capability, or Missing with the reason."""
+        ...
+
+
+class RunsOnHost(Protocol):
+    """Runs a read-only script on the host that the system runs on, where that is not the runner."""
+
+    def on_host(self, script: str) -> str:
+        """Run a POSIX shell script and return its output. Raises CannotObserve."""
         ...

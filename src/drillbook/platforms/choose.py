@@ -18,10 +18,18 @@ def platform_of(system: System) -> Platform:
         from .process import ProcessPlatform  # noqa: PLC0415 - platforms are loaded when used
 
         return ProcessPlatform(system)
+    if system.platform == "compose":
+        from .compose import ComposePlatform  # noqa: PLC0415 - as above
+
+        return ComposePlatform(system)
     if system.platform == "kubernetes":
         from .kubernetes import KubernetesPlatform  # noqa: PLC0415 - as above
 
         return KubernetesPlatform(system)
+    if system.platform == "systemd":
+        from .systemd import SystemdPlatform  # noqa: PLC0415 - as above
+
+        return SystemdPlatform(system)
     raise ValueError(f"unknown platform {system.platform!r}")
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gc
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .. import labs
-from ..environment import BadEnvironment, Environment, known, load, locate
+from ..environment import BadEnvironment, Environment, known, load, locate, located
 from ..journal import Journal, new_run
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
 from ..rounds import Case, Round, readings_of, until_good, verdict_of
@@ -26,15 +28,20 @@ GATE = pytest.StashKey["Gate"]()
 
 
 class _Progress(logging.Handler):
-    """Hands log records to the terminal."""
+    """Hands log records to the terminal, one in five seconds."""
+
+    every_s = 5.0
 
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__()
         self._say = say
+        self._next_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one record."""
-        self._say(record.getMessage())
+        """Show a record when the last one is old enough."""
+        if time.monotonic() >= self._next_at:
+            self._next_at = time.monotonic() + self.every_s
+            self._say(record.getMessage())
 
 
 class Gate:
@@ -108,7 +115,9 @@ class Gate:
         if self.worker is not None:
             self._join(self.worker)
         elif self.journal is None:
-            bare = all(case.criterion.stage is Stage.PREFLIGHT for case in found) and len(found) == len(selected)
+            here = self.environment.platform == "process"
+            before = all(case.criterion.stage is Stage.PREFLIGHT for case in found) and len(found) == len(selected)
+            bare = here and before
             self.prepare(with_lab=not bare)
         self._note_not_judged()
         if self.cases:
@@ -116,6 +125,14 @@ class Gate:
 
     def prepare(self, *, with_lab: bool = True) -> None:
         """Bring up the lab where the environment asks for one, and open the run's journal; once."""
+        self.locate(with_lab=with_lab)
+        assert self.environment is not None
+        self.directory = new_run(self.options.reports, self.environment.name)
+        self.journal = Journal(self.directory, self.environment.redactor)
+        evidence.open_run(self.journal, self.environment)
+
+    def locate(self, *, with_lab: bool = True) -> None:
+        """Use the lab that is up, or bring one up, where the environment asks for one; then find the instances."""
         assert self.environment is not None
         if self.environment.lab_systems and with_lab:
             try:
@@ -126,9 +143,7 @@ class Gate:
             self.environment = self._load(self._lab.environment)
         elif self.environment.lab_systems:
             self.environment = selection.with_bare_systems(self.environment)
-        self.directory = new_run(self.options.reports, self.environment.name)
-        self.journal = Journal(self.directory, self.environment.redactor)
-        evidence.open_run(self.journal, self.environment)
+        self.environment = located(self.environment)
 
     def judge(self, case: Case, item: pytest.Item) -> tuple[Verdict, str | None]:
         """Judge a case by what was observed; journal the verdict and say why it is excused, where it is."""
@@ -200,7 +215,10 @@ class Gate:
     def say(self, text: str) -> None:
         """Show a line of progress."""
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and self.worker is None:
+        if reporter is None or self.worker is not None:
+            return
+        capture = self.config.pluginmanager.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture is not None else contextlib.nullcontext():
             reporter.ensure_newline()
             reporter.write_line(text)
 
@@ -223,7 +241,7 @@ class Gate:
 
     def _join(self, worker: workers.Worker) -> None:
         """In an xdist worker: take part in the controller's run."""
-        self.environment = self._load(worker.lab)
+        self.environment = located(self._load(worker.lab))
         self.directory = worker.directory
         self.journal = Journal(worker.directory, self.environment.redactor)
 

@@ -22,6 +22,7 @@ class Components(ReadingProbe[Listing]):
     """Ask the platform for every copy of every component."""
 
     reading: ClassVar[type[Listing]] = Listing
+    timeout_s: ClassVar[float] = 8.0  # a connection and a command on a busy host
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the platform as one target."""

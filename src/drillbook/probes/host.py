@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ..model import CannotObserve, Instance, System, Target
+from . import remote_host
 from .base import ReadingProbe
 from .http import Answer, request
 
@@ -46,6 +47,8 @@ class HostResources(ReadingProbe[Resources]):
 
     def observe(self, target: Target) -> Resources:
         """Read the kernel's figures."""
+        if run := remote_host.on_host(target.system):
+            return Resources(*remote_host.resources(run, target.system.data_dir))
         import psutil  # noqa: PLC0415 - only preflight needs it
 
         path = _existing(target.system.data_dir)
@@ -88,6 +91,10 @@ class Ports(ReadingProbe[PortStates]):
             raise CannotObserve(
                 "the environment names no ports", mend=f"set systems.{target.system.name}.preflight.ports"
             )
+        if run := remote_host.on_host(target.system):
+            heard = remote_host.listening(run)
+            asked = target.system.preflight.ports
+            return PortStates(tuple(port for port in asked if port not in heard), tuple(p for p in asked if p in heard))
         states = {port: _is_free(port) for port in target.system.preflight.ports}
         return PortStates(
             free=tuple(port for port, free in states.items() if free),
@@ -124,6 +131,10 @@ class Names(ReadingProbe[Resolutions]):
                 "the environment names no hosts to resolve",
                 mend=f"set systems.{target.system.name}.preflight.resolve to the dependencies' names",
             )
+        if run := remote_host.on_host(target.system):
+            known = remote_host.resolved(run, target.system.preflight.resolve)
+            lost = {name: "the host's resolver does not know it" for name, found in known.items() if not found}
+            return Resolutions(tuple(name for name, found in known.items() if found), lost)
         resolved: list[str] = []
         failed: dict[str, str] = {}
         for name in target.system.preflight.resolve:
@@ -152,6 +163,8 @@ class External(ReadingProbe[Answer]):
 
     def observe(self, target: Target) -> Answer:
         """Send it once."""
+        if run := remote_host.on_host(target.system):
+            return remote_host.head(run, target.system.preflight.external_url or "")
         return request(target, "HEAD", target.system.preflight.external_url or "")
 
 

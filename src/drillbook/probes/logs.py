@@ -58,6 +58,7 @@ class Logs(ReadingProbe[LogReading]):
     """The log of every instance."""
 
     reading: ClassVar[type[LogReading]] = LogReading
+    timeout_s: ClassVar[float] = 8.0  # a connection and a command on a busy host
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return every instance of the API."""

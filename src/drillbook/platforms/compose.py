@@ -1,0 +1,319 @@
+"""Docker Compose: the containers of one project, found by Compose's own labels through the engine's API.
+
+The instances of the system are reached where the engine publishes their ports, else at the container's own address,
+which only the engine's own machine can reach. An instance that is down publishes nothing: it is given an address at
+which nobody listens, since that is what its users meet.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import urlsplit
+
+from ..model import CannotObserve, ComposeProject, Instance
+from ..polling import TimedOut, wait_until
+from .capabilities import (
+    BearsMarks,
+    Discovers,
+    Executed,
+    Executes,
+    InstanceState,
+    Kills,
+    Lists,
+    LogText,
+    Missing,
+    Pauses,
+    PlatformRefused,
+    ReadsLogs,
+    Starts,
+    Stopped,
+    Stops,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+    from ..model import System
+
+C = TypeVar("C")
+R = TypeVar("R")
+MARKER = "drillbook.marker"
+API = "api"
+"""What the component is called that is the system itself, whatever its service's name."""
+_LABEL = "com.docker.compose"
+_ANSWER_S = 4
+_DEATH_S = 5.0
+_KILLED = 137
+_SIGNALS = range(129, 193)
+_LOG_LINES = 20_000
+_NOBODY = "127.0.0.1:0"
+_ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - what the engine says, not what we bind
+_MEND = "start the engine (docker info must answer), or name it as host under [compose] or in DOCKER_HOST"
+_UP = "bring it up: docker compose up -d --wait (of the lab: drillbook lab up config-manager --on compose)"
+_STATES = {"created": "exited", "restarting": "starting", "removing": "stopping", "dead": "exited"}
+_local = threading.local()
+
+
+class Project:
+    """The containers of one Compose project: lists, starts, stops, kills and pauses them.
+
+    Args:
+        project: which, and on which engine.
+    """
+
+    def __init__(self, project: ComposeProject) -> None:
+        self.project = project
+
+    def list_instances(self) -> tuple[InstanceState, ...]:
+        """Return every container of the project, by name. Raises CannotObserve."""
+        found = _seen(lambda: [self._state(one) for one in self._containers()])
+        return tuple(sorted(found, key=lambda state: state.name))
+
+    def discover(self) -> tuple[Instance, ...]:
+        """Return the containers of the system's own service. Raises CannotObserve, also when there is none."""
+        found = _seen(lambda: [self._locate(one) for one in self._containers() if self._component(one) == API])
+        if not found:
+            raise CannotObserve(
+                f"project {self.project.name} has no container of service {self.project.service}", mend=_UP
+            )
+        return tuple(sorted(found, key=lambda instance: instance.name))
+
+    def marks(self) -> frozenset[str]:
+        """Return the names in the label ``drillbook.marker`` that every container bears. Raises CannotObserve."""
+        found = _seen(lambda: [one.labels.get(MARKER, "").split() for one in self._containers()])
+        return frozenset.intersection(*map(frozenset, found)) if found else frozenset()
+
+    def read_log(self, instance: Instance, *, limit_bytes: int) -> LogText:
+        """Return the last lines that the container wrote. Raises CannotObserve."""
+        text = _seen(lambda: self._container(instance.name).logs(tail=_LOG_LINES))
+        lines = text[-limit_bytes:].decode("utf-8", errors="replace").splitlines()
+        whole = len(text) <= limit_bytes and len(lines) < _LOG_LINES
+        return LogText(tuple(lines if len(text) <= limit_bytes else lines[1:]), whole=whole)
+
+    def start(self, name: str) -> None:
+        """Start it and return at once: the list says when it is healthy. Raises PlatformRefused."""
+        _done(f"start {name}", lambda: self._container(name).start())
+
+    def stop(self, name: str, *, grace_s: float) -> Stopped:
+        """Send its stop signal, kill it when the grace is over, return when it is gone. Raises PlatformRefused.
+
+        The engine counts the grace in whole seconds: a fraction is rounded up.
+        """
+        grace = math.ceil(grace_s)
+        began = time.monotonic()
+
+        def stop() -> int:
+            container = self._container(name)
+            container.stop(timeout=grace)
+            container.reload()
+            return int(container.attrs["State"]["ExitCode"])
+
+        code = _done(f"stop {name}", stop)
+        took_s = time.monotonic() - began
+        return Stopped(_exit_code(code), killed=code == _KILLED and took_s >= grace, took_s=took_s)
+
+    def kill(self, name: str) -> None:
+        """Kill it and return when it is proven dead. Raises PlatformRefused, CannotObserve."""
+        before = _done(f"kill {name}", lambda: self._killed(name))
+        try:
+            wait_until(lambda: self._pid(name) != before, what=f"the death of {name}", timeout_s=_DEATH_S)
+        except TimedOut as error:
+            raise PlatformRefused(f"kill {name}: {error}", mend="look at the container") from None
+
+    def pause(self, name: str) -> None:
+        """Freeze it with all its children. Raises PlatformRefused."""
+        _done(f"pause {name}", lambda: self._container(name).pause())
+
+    def resume(self, name: str) -> None:
+        """Let it go on. Raises PlatformRefused."""
+        _done(f"unpause {name}", lambda: self._container(name).unpause())
+
+    def execute(self, name: str, command: tuple[str, ...]) -> Executed:
+        """Run a command in the container. Raises PlatformRefused."""
+        result = _done(f"execute in {name}", lambda: self._container(name).exec_run(list(command)))
+        assert isinstance(result.output, bytes)
+        return Executed(result.exit_code or 0, result.output.decode("utf-8", errors="replace"))
+
+    def _containers(self) -> Iterator[Container]:
+        """Return what Compose made, without ``compose run``'s passing containers."""
+        labels = [f"{_LABEL}.project={self.project.name}", f"{_LABEL}.oneoff=False"]
+        client = _client(self.project.host)
+        yield from client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+
+    def _container(self, name: str) -> Container:
+        """Return one by its name without the project's. Raises CannotObserve, and what the engine raises."""
+        found = {self._name(one): one for one in self._containers()}
+        if name not in found:
+            listed = ", ".join(sorted(found)) or "none"
+            raise CannotObserve(f"project {self.project.name} has no container {name}", mend=f"there are {listed}")
+        return found[name]
+
+    def _killed(self, name: str) -> int | None:
+        container = self._container(name)
+        pid = container.attrs["State"]["Pid"]
+        container.kill("SIGKILL")
+        return pid or None
+
+    def _pid(self, name: str) -> int | None:
+        state = next((one for one in self.list_instances() if one.name == name), None)
+        return None if state is None else state.pid
+
+    def _name(self, container: Container) -> str:
+        return str(container.name).removeprefix(f"{self.project.name}-")
+
+    def _component(self, container: Container) -> str:
+        service = str(container.labels.get(f"{_LABEL}.service", ""))
+        return API if service == self.project.service else service
+
+    def _state(self, container: Container) -> InstanceState:
+        found = container.attrs["State"]
+        state = _STATES.get(found["Status"], found["Status"])
+        health = found.get("Health", {}).get("Status")
+        if state == "running" and health in ("starting", "unhealthy"):
+            state = health
+        return InstanceState(
+            name=self._name(container),
+            component=self._component(container),
+            state=state,
+            exit_code=_exit_code(found["ExitCode"]) if state == "exited" else None,
+            started_at=_time(found["StartedAt"]),
+            pid=found["Pid"] or None,
+        )
+
+    def _locate(self, container: Container) -> Instance:
+        place = _Place(container, urlsplit(self.project.host or "").hostname or "127.0.0.1")
+        return Instance(
+            self._name(container),
+            url=f"http://{place.of(self.project.port)}",
+            metrics_url=f"http://{place.of(self.project.metrics_port)}/metrics",
+            headers=self.project.headers,
+        )
+
+
+class _Place:
+    """Where a container's ports are reached, by way of an engine at this address."""
+
+    def __init__(self, container: Container, engine: str) -> None:
+        self._attributes, self._engine = container.attrs, engine
+
+    def of(self, port: int) -> str:
+        if not self._attributes["State"]["Running"]:
+            return _NOBODY
+        settings = self._attributes["NetworkSettings"]
+        for binding in settings["Ports"].get(f"{port}/tcp") or ():
+            host = binding["HostIp"]
+            return f"{self._engine if host in _ANYWHERE else host}:{binding['HostPort']}"
+        addresses = [network["IPAddress"] for network in settings["Networks"].values() if network["IPAddress"]]
+        return f"{addresses[0]}:{port}" if addresses else _NOBODY
+
+
+class ComposePlatform:
+    """One Compose project on one engine."""
+
+    def __init__(self, system: System) -> None:
+        self._name = system.name
+        self._project = None if system.compose is None else Project(system.compose)
+
+    def can(self, capability: type[C]) -> C | Missing:
+        """Return the capability, or Missing with the reason."""
+        if self._project is None:
+            return Missing(f"{self._name}: the environment names no project; set project under [compose]")
+        known = (Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Executes, Discovers, BearsMarks)
+        if capability in known:
+            return cast("C", self._project)
+        return Missing(f"Docker Compose has no {capability.__name__}")
+
+
+def _client(host: str | None) -> DockerClient:
+    """Return this thread's client of an engine: the SDK's sessions are not to be shared. Raises CannotObserve."""
+    clients: dict[str | None, DockerClient] = _local.__dict__.setdefault("clients", {})
+    if host not in clients:
+        try:
+            import docker  # noqa: PLC0415 - a third of a second that only this platform pays
+        except ImportError:
+            raise CannotObserve("the Docker SDK is not installed", mend="pip install 'drillbook[compose]'") from None
+        if host is None:
+            clients[host] = docker.from_env(timeout=_ANSWER_S)
+        else:
+            clients[host] = docker.DockerClient(base_url=host, timeout=_ANSWER_S)
+    return clients[host]
+
+
+def _seen(look: Callable[[], R]) -> R:
+    """Look. Raises CannotObserve for whatever the engine, the way to it or the SDK says."""
+    try:
+        return look()
+    except CannotObserve:
+        raise
+    except Exception as error:
+        if not _is_the_engines(error):
+            raise
+        reason, mend = _why(error)
+        raise CannotObserve(reason, mend=mend) from None
+
+
+def _done(what: str, act: Callable[[], R]) -> R:
+    """Act. Raises PlatformRefused for whatever the engine, the way to it or the SDK says."""
+    try:
+        return act()
+    except CannotObserve as error:
+        raise PlatformRefused(f"{what}: {error.reason}", mend=error.mend) from None
+    except Exception as error:
+        if not _is_the_engines(error):
+            raise
+        reason, mend = _why(error)
+        raise PlatformRefused(f"{what}: {reason}", mend=mend) from None
+
+
+def _is_the_engines(error: Exception) -> bool:
+    """Say whether the engine, the way to it or the SDK is to blame, without importing what nobody has loaded."""
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("docker", "requests", "urllib3")
+
+
+def _why(error: Exception) -> tuple[str, str]:
+    """Return the reason in a few words, and the mend."""
+    explanation = getattr(error, "explanation", None)
+    if explanation:
+        return f"the Docker engine says: {str(explanation).splitlines()[0]}", "docker ps -a shows what there is"
+    root = next((found for found in _chain(error) if isinstance(found, OSError) and found.strerror), None)
+    if isinstance(root, PermissionError):
+        return "no right to speak to the Docker engine", "run as root or as a member of the group docker"
+    if root is not None:
+        return f"no Docker engine answers: {root.strerror}", _MEND
+    if any("Timeout" in type(found).__name__ for found in _chain(error)):
+        return f"the Docker engine gives no answer within {_ANSWER_S} s", _MEND
+    return f"no Docker engine answers: {type(error).__name__}", _MEND
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Return an error, all that it was raised from, and the errors within its arguments."""
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while todo:
+        found = todo.pop(0)
+        if found is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        todo += [found.__cause__, found.__context__, getattr(found, "reason", None)]
+        todo += [arg for arg in found.args if isinstance(arg, BaseException)]
+        todo[:] = [one for one in todo if isinstance(one, BaseException)]
+
+
+def _exit_code(code: int) -> int:
+    """Return the engine's 128 + n as what the house calls it: minus the number of the signal."""
+    return 128 - code if code in _SIGNALS else code
+
+
+def _time(text: str) -> str | None:
+    """Return an RFC 3339 time in microseconds; the engine gives nanoseconds, and the year 1 for never."""
+    if text.startswith("0001-"):
+        return None
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return f"{whole}.{fraction[:6]:0<6}Z"

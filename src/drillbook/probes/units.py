@@ -1,0 +1,46 @@
+"""A system's units as systemd describes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..model import CannotObserve, System, Target
+from ..platforms import Missing, platform_of
+from ..platforms.units import DescribesUnits, UnitState
+from .base import ReadingProbe
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsReading:
+    """Every unit that the environment names."""
+
+    units: tuple[UnitState, ...]
+
+    def of(self, component: str) -> UnitState | None:
+        """Return a component's unit, None when the environment names none."""
+        return next((unit for unit in self.units if unit.component == component), None)
+
+
+@dataclass(frozen=True)
+class Units(ReadingProbe[UnitsReading]):
+    """Ask systemd for all units at once."""
+
+    reading: ClassVar[type[UnitsReading]] = UnitsReading
+    timeout_s: ClassVar[float] = 8.0  # a connection and a command on a busy host
+
+    def targets(self, system: System) -> tuple[Target, ...]:
+        """Return the host."""
+        return (Target(system, "units"),)
+
+    def source(self, target: Target) -> str:
+        """Return the command and the host."""
+        where = target.system.systemd
+        return f"systemctl show on {where.host}" if where else "systemctl show"
+
+    def observe(self, target: Target) -> UnitsReading:
+        """Ask. Raises CannotObserve when systemd does not answer."""
+        describes = platform_of(target.system).can(DescribesUnits)  # type: ignore[type-abstract] # asked by its type
+        if isinstance(describes, Missing):
+            raise CannotObserve(describes.reason, mend="name the host and its units in the environment file")
+        return UnitsReading(describes.units())

@@ -1,0 +1,354 @@
+"""A systemd host: judged by the same gate, listed, stopped, killed and frozen over SSH, and blind in good order."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drillbook import environment as environments
+from drillbook import rows
+from drillbook.faults import KillInstance, PauseInstance, StopInstance
+from drillbook.faults import families as _families
+from drillbook.faults.undo import Undo, perform
+from drillbook.model import CannotObserve, System, SystemdHost
+from drillbook.platforms import Kills, Lists, Missing, Pauses, ReadsLogs, Starts, Stops, platform_of
+from drillbook.platforms.systemd import Units
+from drillbook.polling import wait_until
+from drillbook.trace import broken_on
+
+from ..requires import require
+from ..running import ROOT, Run, gate
+
+SERVICE = "llm-config-manager.service"
+DROP_IN = f"/etc/systemd/system/{SERVICE}.d/defect.conf"
+CONTROLS: dict[str, dict[str, Any]] = {
+    name: row
+    for name, row in tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8")).items()
+    if "systemd" in row["platforms"]
+}
+SMOKE = [name for name, row in CONTROLS.items() if row.get("stage", "smoke") == "smoke"]
+PREFLIGHT = [name for name, row in CONTROLS.items() if row.get("stage") == "preflight"]
+JUDGED_ON = rows.platforms_of_checks()
+
+
+del _families  # imported for its registrations
+
+
+@dataclass
+class Host:
+    """The lab's host, and how its root acts on it."""
+
+    environment: Path
+    container: str
+    dirty: bool = False
+    """Whether something was planted or broken since the last refresh."""
+
+    @property
+    def system(self) -> System:
+        return environments.load(self.environment).systems["config-manager"]
+
+    @property
+    def units(self) -> Units:
+        assert self.system.systemd is not None
+        return Units(self.system.systemd)
+
+    def root(self, script: str) -> str:
+        done = subprocess.run(
+            ["docker", "exec", "-i", self.container, "sh", "-euc", script],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"{script}: {done.stderr or done.stdout}"
+        return done.stdout
+
+    def refresh(self, *lines: str) -> None:
+        """Start everything anew, with these lines in a drop-in and an empty journal; return when all is ready."""
+        text = "".join(f"{line}\n" for line in lines)
+        plant = f"mkdir -p $(dirname {DROP_IN})\nprintf %s '[Service]\n{text}' > {DROP_IN}" if lines else ""
+        self.root(
+            f"for unit in {SERVICE} postgresql@15-main redis-server\ndo systemctl kill --signal=CONT $unit || true\n"
+            "done\n"
+            f"rm -f {DROP_IN}\n{plant}\nsystemctl daemon-reload\nsystemctl stop {SERVICE}\nsystemctl reset-failed\n"
+            "journalctl --quiet --rotate --vacuum-size=1\n"
+            f"systemctl start postgresql@15-main redis-server {SERVICE}"
+        )
+        wait_until(self._answers, what="the service", timeout_s=20)
+
+    def _answers(self) -> bool:
+        return self.root("curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8080/ready || true") == "200"
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Host]:
+    present = (
+        shutil.which("docker") is not None
+        and not subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False).returncode
+    )
+    require("systemd", present, "a systemd host is a container, and no Docker engine answers")
+    drillbook = [sys.executable, "-m", "drillbook.cli", "lab"]
+    up = subprocess.run(
+        [*drillbook, "up", "config-manager", "--on", "systemd"],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert up.returncode == 0, up.stderr
+    assert "waiting for PostgreSQL" in up.stderr
+    try:
+        found = subprocess.run(
+            [*drillbook, "registered", "--on", "systemd"], capture_output=True, check=True, timeout=60
+        )
+        record = json.loads(found.stdout)
+        yield Host(Path(record["environment"]), record["container"])
+    finally:
+        subprocess.run([*drillbook, "down", "--on", "systemd"], check=True, timeout=120)
+    assert not Path(record["folder"]).exists()
+    left = subprocess.run(["docker", "ps", "-aqf", f"name={record['container']}"], capture_output=True, check=True)
+    assert not left.stdout.strip()
+
+
+@pytest.fixture
+def host(machine: Host) -> Host:
+    """The host, healthy."""
+    if machine.dirty:
+        machine.refresh()
+        machine.dirty = False
+    return machine
+
+
+@pytest.fixture
+def calm(host: Host) -> Host:
+    """The host, healthy, to be broken: the next one who wants it healthy mends it."""
+    host.dirty = True
+    return host
+
+
+@pytest.mark.usefixtures("host")
+def test_every_criterion_is_met_on_a_healthy_host(tmp_path: Path) -> None:
+    run = gate("systemd", reports=tmp_path)
+    assert run.exit_status == 0, run.output
+    assert run.broken() == set()
+    assert len(run.verdicts()) == 42
+
+
+def test_the_platform_lists_all_units_with_their_processes(host: Host) -> None:
+    listed = {state.name: state for state in host.units.list_instances()}
+    assert set(listed) == {"api", "postgres", "redis"}
+    assert all(state.running and state.pid and state.started_at for state in listed.values())
+
+
+def test_a_round_trip_on_the_shared_connection_is_fast(host: Host) -> None:
+    host.units.list_instances()
+    began = time.monotonic()
+    for _ in range(5):
+        host.units.list_instances()
+    assert (time.monotonic() - began) / 5 < 0.3
+
+
+def test_a_stop_in_good_order_tells_its_exit_code(calm: Host) -> None:
+    stopped = calm.units.stop("api", grace_s=12)
+    assert (stopped.exit_code, stopped.killed) == (0, False)
+    state = next(state for state in calm.units.list_instances() if state.name == "api")
+    assert (state.state, state.exit_code) == ("exited", 0)
+    calm.units.start("api")
+    wait_until(lambda: _state(calm, "api") == "running", what="api", timeout_s=20)
+
+
+def test_a_stop_that_takes_too_long_ends_in_a_kill(calm: Host) -> None:
+    calm.refresh("Environment=LLM_CONFIG_DEFECT=never-drains")
+    stopped = calm.units.stop("api", grace_s=1)
+    assert (stopped.exit_code, stopped.killed) == (-9, True)
+
+
+def test_a_killed_unit_has_ended_by_the_signal(calm: Host) -> None:
+    calm.units.kill("api")
+    state = next(state for state in calm.units.list_instances() if state.name == "api")
+    assert (state.state, state.exit_code) == ("exited", -9)
+
+
+def test_a_paused_unit_is_listed_as_paused_until_it_goes_on(calm: Host) -> None:
+    calm.units.pause("api")
+    assert _state(calm, "api") == "paused"
+    calm.units.resume("api")
+    assert _state(calm, "api") == "running"
+
+
+def test_on_the_host_itself_no_ssh_is_needed() -> None:
+    here = Units(SystemdHost("local", {"worker": "no-such-unit.service"}))
+    if Path("/run/systemd/system").exists():
+        assert here.units()[0].load_state == "not-found"
+    else:
+        with pytest.raises(CannotObserve, match="systemctl on local"):
+            here.units()
+
+
+def test_the_journal_reads_like_a_log(host: Host) -> None:
+    text = host.units.read_log(host.system.instances[0], limit_bytes=1 << 20)
+    assert any("Server is ready to accept connections" in line for line in text.lines)
+    assert any("Started llm-config-manager.service" in line for line in text.lines)
+
+
+def test_a_user_without_rights_can_look_and_is_told_why_not_act(calm: Host) -> None:
+    calm.root("mv /etc/sudoers.d/drillbook /root/")
+    try:
+        platform = platform_of(calm.system)
+        assert not isinstance(platform.can(Lists), Missing)
+        assert not isinstance(platform.can(ReadsLogs), Missing)
+        for capability in (Starts, Stops, Kills, Pauses):
+            refused = platform.can(capability)
+            assert isinstance(refused, Missing)
+            assert "sudo" in refused.reason
+    finally:
+        calm.root("mv /root/drillbook /etc/sudoers.d/")
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [(KillInstance, "systemd.start"), (StopInstance, "systemd.start"), (PauseInstance, "systemd.resume")],
+)
+@pytest.mark.parametrize("name", ["api", "postgres", "redis"])
+def test_a_fault_bites_and_is_undone_from_its_data_alone(calm: Host, fault: Any, kind: str, name: str) -> None:
+    made = fault.of(calm.system, name)
+    made.inject()
+    assert wait_until(made.in_effect, what="the effect", timeout_s=5)
+    undo = Undo.from_json(json.loads(json.dumps(made.undo.to_json())))
+    assert undo.kind == kind
+    perform(undo, budget_s=40)
+    assert made.recovered()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("identity", "wrong_key", "Permission denied"),
+        ("known_hosts", "no_hosts", "Host key verification failed"),
+        ("host", "127.0.0.1:1", "Connection refused"),
+        ("host", "127.0.0.1:SILENT", "timed out"),
+        ("host", "no-such-host.invalid", "Could not resolve"),
+    ],
+)
+def test_a_broken_eye_is_unknown_with_its_reason_and_quick(
+    host: Host, tmp_path: Path, key: str, value: str, expected: str
+) -> None:
+    facts = tomllib.loads(host.environment.read_text("utf-8"))
+    where = dict(facts["systems"]["config-manager"]["systemd"])
+    if key == "identity":
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / value)], check=True)
+        config = Path(where["ssh_config"]).read_text("utf-8")
+        kept = [line for line in config.splitlines() if "IdentityFile" not in line]
+        (tmp_path / "ssh_config").write_text("\n".join(kept))
+        where["ssh_config"] = "ssh_config"
+    (tmp_path / "no_hosts").touch()
+    silent = socket.create_server(("127.0.0.1", 0))  # takes the connection and never greets
+    where[key] = value.replace("SILENT", str(silent.getsockname()[1]))
+    environment = tmp_path / "broken.toml"
+    text = _without_table(host.environment.read_text("utf-8"), "[systems.config-manager.systemd]")
+    units = ", ".join(f'{name} = "{unit}"' for name, unit in where.pop("units").items())
+    lines = [f'{name} = "{one}"' for name, one in where.items()]
+    environment.write_text(
+        "\n".join([text, "[systems.config-manager.systemd]", f"units = {{ {units} }}", *lines]), "utf-8"
+    )
+    began = time.monotonic()
+    run = gate(environment, "-k", "systemd or dependencies-running or log-", reports=tmp_path / "reports")
+    assert time.monotonic() - began < 10
+    silent.close()
+    assert run.exit_status == 10, run.output
+    assert set(run.verdicts().values()) == {"UNKNOWN"}
+    assert expected in run.output
+    assert "systemd.unit-loaded" in run.output or "systemd-unit-loaded" in run.output
+
+
+def test_a_missing_unit_is_not_met_and_not_a_broken_eye(host: Host) -> None:
+    where = host.system.systemd
+    assert where is not None
+    from dataclasses import replace  # noqa: PLC0415
+
+    listed = Units(replace(where, units={**where.units, "worker": "no-such-unit.service"})).units()
+    assert next(unit for unit in listed if unit.component == "worker").load_state == "not-found"
+
+
+@pytest.mark.parametrize("name", SMOKE)
+def test_a_planted_defect_flips_exactly_what_it_names(machine: Host, name: str, tmp_path: Path) -> None:
+    row = CONTROLS[name]
+    with planted(machine, row):
+        run = gate("systemd", reports=tmp_path)
+    expect_broken(run, row)
+
+
+@pytest.mark.parametrize("name", PREFLIGHT)
+def test_a_preflight_defect_flips_exactly_what_it_names(machine: Host, name: str, tmp_path: Path) -> None:
+    row = CONTROLS[name]
+    with planted(machine, row):
+        if not row.get("occupy"):
+            machine.units.stop("api", grace_s=12)
+        environment = _with_facts(machine.environment, row.get("environment", {}), tmp_path / "planted.toml")
+        # The load of the machine that runs the tests is not ours to plant.
+        run = gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=tmp_path / "reports")
+    expect_broken(run, row)
+
+
+def test_the_preflight_of_a_host_before_the_deploy_is_met(calm: Host, tmp_path: Path) -> None:
+    calm.units.stop("api", grace_s=12)
+    run = gate("systemd", "-m", "preflight", "-k", "not cpu-load", reports=tmp_path)
+    assert run.exit_status == 0, run.output
+
+
+@contextlib.contextmanager
+def planted(host: Host, row: dict[str, Any]) -> Iterator[None]:
+    """Plant a defect, and take it back."""
+    host.dirty = True
+    defects = ",".join(one.partition("=")[0] for one in row.get("plant", []))
+    host.refresh(*([f"Environment=LLM_CONFIG_DEFECT={defects}"] if defects else []), *row.get("drop_in", []))
+    try:
+        for command in row.get("on_host", []):
+            host.root(command)
+        for name in row.get("stop", []):
+            host.units.stop(name, grace_s=10)
+        yield
+    finally:
+        for command in row.get("host_undo", []):
+            host.root(command)
+
+
+def expect_broken(run: Run, row: dict[str, Any]) -> None:
+    """Compare what flipped with what must; the exit status says the same."""
+    expected = broken_on(row, "systemd", JUDGED_ON)
+    assert run.broken() == expected, run.output
+    outcomes = {run.verdicts()[name] for name in expected}
+    assert run.exit_status == (10 if outcomes == {"UNKNOWN"} else 1), run.output
+
+
+def _state(host: Host, name: str) -> str:
+    return next(state.state for state in host.units.list_instances() if state.name == name)
+
+
+def _without_table(text: str, head: str) -> str:
+    """Return an environment file without one table."""
+    before, _, after = text.partition(head)
+    return before + "[" + after.partition("\n[")[2]
+
+
+def _with_facts(environment: Path, facts: dict[str, Any], path: Path) -> Path:
+    """Write an environment file for a preflight: the lab's, with other facts."""
+    before = {"ports": [8080, 9090], "resolve": ["localhost"], **facts.get("preflight", {})}
+    text = environment.read_text("utf-8")
+    if data_dir := facts.get("data_dir"):
+        text = text.replace("[systems.config-manager]\n", f'[systems.config-manager]\ndata_dir = "{data_dir}"\n')
+    lines = [f"{key} = {json.dumps(value)}" for key, value in before.items()]
+    path.write_text("\n".join([text, "[systems.config-manager.preflight]", *lines]) + "\n", "utf-8")
+    return path
