@@ -25,7 +25,8 @@ class Traced:
     """Where it is held."""
     proofs: tuple[str, ...] = ()
     """The planted defects that flip it."""
-    has_row: bool = False
+    test: str | None = None
+    """The test that judges it, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class Counts:
 
 def trace(system: str) -> tuple[Traced, ...]:
     """Return all statements of a system with what holds them."""
-    judged_on = rows.platforms_of_checks()
-    proven = _proven(judged_on)
-    return tuple(_traced(entry, proven.get(entry.id, {}), entry.id in judged_on) for entry in catalogue.entries(system))
+    proven = _proven(rows.platforms_of_checks())
+    tests = rows.tests()
+    return tuple(_traced(entry, proven.get(entry.id, {}), tests.get(entry.id)) for entry in catalogue.entries(system))
 
 
 def count(traced: tuple[Traced, ...]) -> Counts:
@@ -53,13 +54,13 @@ def count(traced: tuple[Traced, ...]) -> Counts:
     return Counts(states.count("held"), states.count("waiting"), states.count("human"))
 
 
-def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], has_row: bool) -> Traced:  # noqa: FBT001 - a fact
+def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], test: str | None) -> Traced:
     if entry.human:
         return Traced(entry, "human")
-    if proofs:
+    if proofs and test:
         names = sorted({name for found in proofs.values() for name in found})
-        return Traced(entry, "held", tuple(sorted(proofs)), tuple(names), has_row)
-    return Traced(entry, "waiting", has_row=has_row)
+        return Traced(entry, "held", tuple(sorted(proofs)), tuple(names), test)
+    return Traced(entry, "waiting", test=test)
 
 
 def _proven(judged_on: Mapping[str, frozenset[str]]) -> dict[str, dict[str, list[str]]]:
