@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -46,10 +47,11 @@ def _need_compose() -> None:
     _need_sdk()
     import docker  # noqa: PLC0415 - proven to be there
 
-    try:
-        docker.from_env(timeout=5).ping()
-    except Exception as error:  # noqa: BLE001 - whatever it is, there is no engine
-        absent("compose", f"no Docker engine answers ({type(error).__name__})", "install Docker Engine and start it")
+    answers = False
+    with contextlib.suppress(Exception):  # whatever it is, there is no engine
+        answers = docker.from_env(timeout=5).ping()
+    if not answers:
+        absent("compose", "no Docker engine answers", "install Docker Engine and start it, or set DOCKER_HOST")
 
 
 class Planted:
