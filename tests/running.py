@@ -54,6 +54,17 @@ def gate(environment: Path | str, *arguments: str, reports: Path, variables: dic
     )
 
 
+def disrupt(environment: Path, *arguments: str, reports: Path, variables: dict[str, str] | None = None) -> Run:
+    """Run scenarios or load on the checkout, allowed to disrupt the environment."""
+    name = tomllib.loads(environment.read_text())["name"]
+    allowed = [f"--env={environment}", f"--disrupt={name}"]
+    return run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *allowed, *arguments],
+        reports=reports,
+        variables=variables,
+    )
+
+
 def run(command: list[str], *, reports: Path, cwd: Path = ROOT, variables: dict[str, str] | None = None) -> Run:
     """Run a command that takes ``--reports``."""
     finished = subprocess.run(

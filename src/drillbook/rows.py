@@ -35,6 +35,34 @@ def cases() -> tuple[Case, ...]:
     return tuple(found)
 
 
+@cache
+def tests() -> dict[str, str]:
+    """Return ``{statement id: the test that judges it}``, by what the test files themselves declare."""
+    cases()  # makes the packages importable
+    found: dict[str, str] = {}
+    for kind in ("checks", "chaos", "load"):
+        folder = carried.root() / kind
+        for path in sorted(folder.rglob("test_*.py")):
+            inside = path.relative_to(folder).with_suffix("").parts
+            for depth in range(1, len(inside)):
+                _package(".".join((f"{_PREFIX}{kind}", *inside[:depth])), folder.joinpath(*inside[:depth]))
+            module = importlib.import_module(".".join((f"{_PREFIX}{kind}", *inside)))
+            for name, function in vars(module).items():
+                if name.startswith("test_"):
+                    where = f"{kind}/{'/'.join(inside)}.py::{name}"
+                    found |= {row.id: where for row in _declared(function) if row.id not in found}
+    return found
+
+
+def _declared(function: object) -> Iterator[Criterion[object]]:
+    """Yield the rows that a test judges: those it is parametrized with, or those its script holds."""
+    for mark in getattr(function, "pytestmark", []):
+        if mark.name == "parametrize" and mark.args[0] == "case":
+            yield from (one.values[0].criterion for one in mark.args[1])
+        elif mark.name == "scenario":
+            yield from mark.args[0].holds
+
+
 def _rows(module: ModuleType) -> Iterator[Criterion[object]]:
     from .model import Criterion  # noqa: PLC0415 - beside its only run-time use
 

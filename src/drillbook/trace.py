@@ -23,7 +23,8 @@ class Traced:
     """Where it is held."""
     proofs: tuple[str, ...] = ()
     """The planted defects that flip it."""
-    has_row: bool = False
+    test: str | None = None
+    """The test that judges it, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Counts:
 def trace(system: str) -> tuple[Traced, ...]:
     """Return all statements of a system with what holds them."""
     proven = _proven()
-    have_rows = {case.criterion.id for case in rows.cases()}
-    return tuple(_traced(entry, proven.get(entry.id, {}), entry.id in have_rows) for entry in catalogue.entries(system))
+    tests = rows.tests()
+    return tuple(_traced(entry, proven.get(entry.id, {}), tests.get(entry.id)) for entry in catalogue.entries(system))
 
 
 def count(traced: tuple[Traced, ...]) -> Counts:
@@ -51,13 +52,13 @@ def count(traced: tuple[Traced, ...]) -> Counts:
     return Counts(states.count("held"), states.count("waiting"), states.count("human"))
 
 
-def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], has_row: bool) -> Traced:  # noqa: FBT001 - a fact
+def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], test: str | None) -> Traced:
     if entry.human:
         return Traced(entry, "human")
-    if proofs:
+    if proofs and test:
         names = sorted({name for found in proofs.values() for name in found})
-        return Traced(entry, "held", tuple(sorted(proofs)), tuple(names), has_row)
-    return Traced(entry, "waiting", has_row=has_row)
+        return Traced(entry, "held", tuple(sorted(proofs)), tuple(names), test)
+    return Traced(entry, "waiting", test=test)
 
 
 def _proven() -> dict[str, dict[str, list[str]]]:

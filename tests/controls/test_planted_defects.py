@@ -13,11 +13,12 @@ import pytest
 
 from drillbook import labs
 
-from ..running import ROOT, Run, gate, tell
+from ..running import ROOT, Run, disrupt, gate, tell
 
 CONTROLS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
 HERE = {name: row for name, row in CONTROLS.items() if "process" in row["platforms"]}
 SMOKE = [name for name, row in HERE.items() if row.get("stage", "smoke") == "smoke"]
+DISRUPTIVE = [name for name, row in HERE.items() if row.get("stage") in {"chaos", "load"}]
 PREFLIGHT = [
     (name, platform)
     for name, row in CONTROLS.items()
@@ -47,6 +48,21 @@ def test_a_planted_defect_flips_exactly_what_it_names(name: str, tmp_path: Path)
     with lab(CONTROLS[name]) as environment:
         run = gate(environment, reports=tmp_path)
     expect_broken(run, CONTROLS[name]["breaks"])
+
+
+@pytest.mark.parametrize("name", DISRUPTIVE)
+def test_a_defect_under_disruption_flips_exactly_what_it_names(name: str, tmp_path: Path) -> None:
+    row = CONTROLS[name]
+    with lab(row) as environment:
+        run = disrupt(allow_all(environment, tmp_path), row["tests"], reports=tmp_path / "reports")
+    expect_broken(run, row["breaks"])
+
+
+def allow_all(environment: Path, folder: Path) -> Path:
+    """Return a copy of a lab's environment file that also allows load and states objectives."""
+    copy = folder / "allowed.toml"
+    copy.write_text(environment.read_text() + "\n[load]\nmax_rps = 60\n\n[objectives]\nrto_s = 30\nrpo_s = 0\n")
+    return copy
 
 
 def test_a_healthy_system_is_met_in_every_criterion(tmp_path: Path) -> None:

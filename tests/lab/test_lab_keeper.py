@@ -441,7 +441,7 @@ def test_nothing_is_left_when_the_owner_is_killed(me: Whom) -> None:
 
 
 @pytest.mark.parametrize("freeze", [False, True], ids=["running", "frozen"])
-def test_nothing_is_left_when_the_keeper_is_killed(me: Whom, freeze: bool) -> None:  # noqa: FBT001
+def test_nothing_is_left_when_the_keeper_is_killed(me: Whom, freeze: bool) -> None:
     with running(me) as lab, psycopg.connect(lab.database()):
         if freeze:
             for name in lab.rows():

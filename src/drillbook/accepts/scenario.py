@@ -143,7 +143,7 @@ def in_order(*names: str) -> Accepts[Steps]:
         if missing:
             return unknown(f"step {missing[0]} was not done")
         for first, second in pairwise(names):
-            if by_name[first].began_s + by_name[first].took_s > by_name[second].began_s:
+            if by_name[first].ended_s > by_name[second].began_s:
                 return not_met(f"{second} began before {first} was verified")
         return met(", ".join(f"{name} {by_name[name].took_s:.1f} s" for name in names))
 

@@ -7,14 +7,20 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import __version__, carried
+
+if TYPE_CHECKING:
+    from ..faults.recover import Report
 
 _DESCRIPTION = "Turns runbook sentences into checks and judges live environments by them."
 _EPILOG = """\
 examples:
   drillbook gate --env staging.toml                 judge a deploy: MET, NOT_MET or UNKNOWN, with the evidence
   drillbook gate --env prod --within 120s           give a fresh deploy two minutes to become healthy
+  drillbook chaos --env staging --disrupt staging   inject faults under traffic, undo them, judge what clients saw
+  drillbook recover --env staging                   undo what a dead run has left behind
   drillbook lab up                                  keep the practice range running on this machine
   drillbook report latest                           show what the newest run found
   drillbook judge latest --json                     judge its saved observations again; nothing is contacted
@@ -28,8 +34,8 @@ exit statuses of a gate:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["gate"]:
-        return _gate(given[1:])
+    if given[:1] and given[0] in _PYTESTS:
+        return _pytest(given[0], given[1:])
     if given[:1] == ["lab"]:
         return _lab(given[1:])
     options = _parser().parse_args(given)
@@ -50,6 +56,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"drillbook {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     commands.add_parser("gate", help="judge an environment (takes pytest's options too: -k, -n, --junitxml ...)")
+    commands.add_parser("chaos", help="inject faults under traffic and judge what clients saw; -m drill for drills")
+    commands.add_parser("load", help="send load and judge the objectives under it")
+    for name, run, text in (
+        ("recover", _recover, "undo what a run that is gone has left behind, and prove it"),
+        ("abort", _abort, "have the run that disrupts an environment undo everything now"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--env", required=True, metavar="NAME", help="the environment")
+        command.set_defaults(run=run)
     commands.add_parser("lab", help="the practice range on this machine: up, status, logs, down")
     for name, run, text in (
         ("report", _report, "show a finished run again"),
@@ -67,44 +82,53 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _gate(arguments: list[str]) -> int:
-    """Run pytest on the carried checks, from any directory and whatever its conftest defines."""
-    import pytest  # noqa: PLC0415 - only the gate needs it
+_PYTESTS = {"gate": "checks", "chaos": "chaos", "load": "load"}
+"""Commands that are pytest on a carried folder."""
+
+
+def _pytest(command: str, arguments: list[str]) -> int:
+    """Run pytest on what the wheel carries, from any directory and whatever its conftest defines."""
+    import pytest  # noqa: PLC0415 - only these commands need it
 
     if {"-h", "--help"} & set(arguments):
         print(_GATE_HELP, end="")
         return 0
-    if not any(word == "--env" or word.startswith("--env=") for word in arguments):
+    named = any(word.startswith("--env=") for word in arguments) or "--env" in arguments[:-1]
+    if not named:
         from ..environment import known  # noqa: PLC0415 - only for this message
 
-        print(f"drillbook gate: say --env NAME or --env FILE; known: {', '.join(known())}", file=sys.stderr)
+        print(f"drillbook {command}: say --env NAME or --env FILE; known: {', '.join(known())}", file=sys.stderr)
         return 4
-    marks = [] if "-m" in arguments else ["-m", "smoke"]
-    checks = carried.root() / "checks"
+    marks = ["-m", "smoke"] if command == "gate" and "-m" not in arguments else []
+    root = carried.root()
+    folder = root / _PYTESTS[command]
     return int(
         pytest.main(
             [
                 "--config-file",
-                str(checks / "gate.ini"),
-                f"--rootdir={checks}",
-                f"--confcutdir={checks}",
+                str(root / "checks" / "gate.ini"),
+                f"--rootdir={root}",
+                f"--confcutdir={folder}",
                 "-p",
                 "drillbook.plugin",
                 "-p",
                 "no:cacheprovider",
                 *marks,
                 *arguments,
-                str(checks),
+                str(folder),
             ]
         )
     )
 
 
 _GATE_HELP = """\
-usage: drillbook gate --env NAME|FILE [options] [pytest options]
+usage: drillbook gate  --env NAME|FILE [options] [pytest options]
+       drillbook chaos --env NAME|FILE --disrupt NAME [-m drill] [--plan] [options] [pytest options]
+       drillbook load  --env NAME|FILE --disrupt NAME [options] [pytest options]
 
-Judges an environment by the runbooks' statements: MET, NOT_MET or UNKNOWN, each with its evidence.
-Read-only unless the environment file allows writes under [mutations].
+gate judges an environment by the runbooks' statements: MET, NOT_MET or UNKNOWN, each with its evidence. It is
+read-only unless the environment file allows writes under [mutations]. chaos injects faults under traffic, and load
+sends load; both ask for [disruption] or [load] in the environment file and for its name once more: --disrupt NAME.
 
   --env NAME|FILE          environments/NAME.toml here, or a path to an environment file
   -m preflight             judge what must hold before the deploy (default: -m smoke, after it)
@@ -112,6 +136,8 @@ Read-only unless the environment file allows writes under [mutations].
   --within 120s            time for a fresh deploy to become healthy; every round observes anew
   --good-rounds N          with --within: N good rounds in a row
   --deadline 300s          bound the whole; what is unseen by then is UNKNOWN
+  --disrupt NAME           let scenarios and load disrupt the environment of this name
+  --plan                   show what the selected scenarios would do; change nothing
   --fail-on critical       let broken warnings pass (they are still shown)
   --reports DIR            where the run leaves its journal (reports/)
   -k EXPRESSION, -n 2, -x, --junitxml FILE, --alluredir DIR, --collect-only    as in pytest
@@ -127,6 +153,41 @@ def _lab(arguments: list[str]) -> int:
     command, environment = labs.command(*arguments)
     sys.stdout.flush()
     os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
+
+
+def _recover(options: argparse.Namespace) -> int:
+    from ..faults import Held  # noqa: PLC0415 - see the module
+    from ..faults.recover import recover  # noqa: PLC0415 - see the module
+
+    try:
+        found = recover(options.env)
+    except Held as error:
+        print(f"drillbook recover: {error}", file=sys.stderr)
+        return 1
+    return _undone("recover", found)
+
+
+def _abort(options: argparse.Namespace) -> int:
+    from ..faults.recover import abort  # noqa: PLC0415 - see the module
+    from ..polling import TimedOut  # noqa: PLC0415 - see the module
+
+    try:
+        found = abort(options.env)
+    except TimedOut as error:
+        print(f"drillbook abort: {error}", file=sys.stderr)
+        return 1
+    return _undone("abort", found)
+
+
+def _undone(command: str, found: Report) -> int:
+    """Print what was undone; return 1 when something is still in."""
+    for row in found.rows:
+        print(f"{'undone' if row.recovered else 'STILL IN'}  {row.fault}   {row.text} ({row.took_s:.1f} s)")
+    if not found.rows:
+        print(f"{found.environment}: nothing to undo")
+    elif not found.clean:
+        print(f"drillbook {command}: some harm is still in; mend it by hand, then run this again", file=sys.stderr)
+    return 0 if found.clean else 1
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -190,8 +251,9 @@ def _traced_line(one: object) -> str:
 
     assert isinstance(one, Traced)
     if one.state == "held":
-        return f"held     {one.entry.id}   on {', '.join(one.platforms)}; flipped by {', '.join(one.proofs)}"
+        where = f"by {one.test} on {', '.join(one.platforms)}; flipped by {', '.join(one.proofs)}"
+        return f"held     {one.entry.id}   {where}"
     if one.state == "human":
         return f"human    {one.entry.id}   {one.entry.heading}"
-    why = "judged, no planted defect flips it yet" if one.has_row else f"for a {one.entry.use}"
+    why = f"judged by {one.test}, no planted defect flips it yet" if one.test else f"for a {one.entry.use}"
     return f"waiting  {one.entry.id}   {why}"

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import clock
-from ..faults import Fault, FaultSession, Injection, StopInstance
+from ..faults import AbortWatch, Fault, FaultSession, Injection, StopInstance, over
 from ..model import CannotObserve, Criterion, Observation, Outcome, System, Verdict, judge
 from ..observations import Want, observe, target_id
 from ..platforms import InstanceState, Lists, Missing, Stopped, platform_of
@@ -45,6 +45,8 @@ class Script:
     steady: tuple[Criterion[Any], ...]
     holds: tuple[Criterion[Any], ...]
     recovers_within_s: float = 60.0
+    outage_expected: bool = False
+    """Whether clients must fail while the faults are in; the environment's abort condition is then not watched."""
 
 
 class Scenario:
@@ -79,6 +81,8 @@ class Scenario:
         self.faults = tuple(self._prepared(fault) for fault in script.faults(self.system))
         self._recorded: dict[str, Observation] = {}
         self._readings: list[object] = []
+        self._traffic: Traffic | None = None
+        self._watches: dict[str, AbortWatch] = {}
         self._steps: list[Step] = []
         self._began = time.monotonic()
 
@@ -99,6 +103,7 @@ class Scenario:
         self._await_steady("before", timeout_s=5.0)
         traffic = Traffic(self.system, namespace, self.script.traffic, directory=self.directory, journal=self._journal)
         with traffic:
+            self._traffic = traffic
             try:
                 yield traffic
             finally:
@@ -111,13 +116,16 @@ class Scenario:
         self._say(f"{self.name}: {fault.fault.name}")
         at = time.time()
         fault.inject()
+        self._watch(fault)
         return at
 
     def recover(self, fault: Injection) -> None:
-        """Undo a fault and prove it."""
+        """Undo a fault and prove it. Raises Aborted when it was ended early."""
         self._say(f"{self.name}: undoing {fault.fault.name}")
-        fault.recover()
-        fault.clean()
+        self._unwatch(fault)
+        if fault.aborted is None:
+            fault.recover()
+        fault.close()
 
     def step(self, name: str, do: Callable[[], object], verify: Callable[[], str | None], *, timeout_s: float) -> None:
         """Do one step of a procedure, verify it, and note how long both took together.
@@ -137,7 +145,7 @@ class Scenario:
             evidence = wait_until(verify, what=f"step {name}", timeout_s=timeout_s, progress=self._say)
         except TimedOut as error:
             raise NotSteady(str(error)) from None
-        step = Step(name, round(began - self._began, 3), round(time.monotonic() - began, 3), evidence)
+        step = Step(name, began - self._began, time.monotonic() - self._began, evidence)
         self._steps.append(step)
         self._journal.write("step", scenario=self.name, **asdict(step))
         self._say(f"{self.name}: {name} verified after {step.took_s:.1f} s: {evidence}")
@@ -205,10 +213,31 @@ class Scenario:
     def _prepared(self, fault: Fault) -> Injection:
         return self._session.prepare(fault)
 
+    def _watch(self, fault: Injection) -> None:
+        """Undo the fault within a second when clients suffer more than the environment allows."""
+        limits = self.environment.disruption.abort_when
+        traffic = self._traffic
+        if limits is None or traffic is None or self.script.outage_expected:
+            return
+        condition = over(
+            f"the share of bad requests over {limits.over_s:g} s",
+            lambda: traffic.bad_share(over_s=limits.over_s),
+            limits.bad_share,
+        )
+        watch = AbortWatch(fault, condition)
+        watch.start()
+        self._watches[fault.id] = watch
+
+    def _unwatch(self, fault: Injection) -> None:
+        watch = self._watches.pop(fault.id, None)
+        if watch is not None:
+            watch.stop()
+
     def _undo_everything(self) -> None:
         """Close every injection; one that fails does not keep the others from being tried."""
         troubles: list[Exception] = []
         for fault in reversed(self.faults):
+            self._unwatch(fault)
             if fault.active:
                 try:
                     fault.close()

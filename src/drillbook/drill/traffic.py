@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from ..model import Target
 from ..polling import TimedOut, wait_until
-from ..probes.http import request
+from ..probes.http import Answer, request
 from ..probes.recorded import Downtime, WriteLosses
 from ..traffic.availability import Availability, NotRecovered, Quality, between, quality
 from ..traffic.in_flight import SlowRequests, slow_requests
@@ -130,6 +130,15 @@ class Traffic:
 
         wait_until(good, what="sustained good service", timeout_s=timeout_s, every_s=0.2)
 
+    def bad_share(self, *, over_s: float) -> float | None:
+        """Return the share of bad samples in the last seconds, None when there are no samples."""
+        found = self._sampler.availability()
+        now = time.time()
+        recent = between(found.samples, now - over_s, now)
+        if not recent:
+            return None
+        return sum(quality(one, found.rules) is not Quality.GOOD for one in recent) / len(recent)
+
     def stop(self) -> None:
         """End both; ``downtime`` and ``losses`` can be asked afterwards."""
         self._availability = self._sampler.stop()
@@ -205,9 +214,18 @@ class Traffic:
         write = self._api.write
         base = self._target.instance.url if self._target.instance else None
         body = loads((write.body or "").replace("{value}", "canary"))
-        answer = request(self._target, write.method, f"{base}{write.path_for(self._canary)}", json=body)
-        if answer.status not in write.expected:
-            raise TooLittleTraffic(f"the first write was not taken: {answer.summary()}; is the service healthy?")
+        last: list[Answer] = []
+
+        def taken() -> bool:
+            last[:] = [request(self._target, write.method, f"{base}{write.path_for(self._canary)}", json=body)]
+            return last[0].status in write.expected
+
+        try:
+            wait_until(taken, what="the first write to be taken", timeout_s=15, every_s=0.2)
+        except TimedOut:
+            raise TooLittleTraffic(
+                f"the first write was not taken: {last[0].summary()}; is the service healthy?"
+            ) from None
 
     def _clean_up(self) -> None:
         """Delete every key that was written here, and journal what could not be."""

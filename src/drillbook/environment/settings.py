@@ -145,12 +145,20 @@ class BlastRadius(Strict):
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
+class AbortSettings(Strict):
+    """What ends a fault early: too large a share of bad requests over the last seconds."""
+
+    bad_share: Annotated[float, Field(gt=0, le=1)]
+    over_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+
+
 class DisruptionSettings(Strict):
     """Whether faults may be injected here."""
 
     allowed: bool = False
     at_most: BlastRadius = Field(default_factory=BlastRadius)
     marker: Path | None = None
+    abort_when: AbortSettings | None = None
 
 
 class LoadSettings(Strict):

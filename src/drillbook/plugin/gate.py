@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gc
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,15 +28,20 @@ GATE = pytest.StashKey["Gate"]()
 
 
 class _Progress(logging.Handler):
-    """Hands log records to the terminal."""
+    """Hands log records to the terminal, one in five seconds."""
+
+    every_s = 5.0
 
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__()
         self._say = say
+        self._next_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one record."""
-        self._say(record.getMessage())
+        """Show a record when the last one is old enough."""
+        if time.monotonic() >= self._next_at:
+            self._next_at = time.monotonic() + self.every_s
+            self._say(record.getMessage())
 
 
 class Gate:
@@ -118,18 +125,25 @@ class Gate:
         """Bring up the lab where the environment asks for one, and open the run's journal; once."""
         assert self.environment is not None
         if self.environment.lab_systems and with_lab:
-            try:
-                self._lab = labs.acquire(self.environment.lab_systems[0], self.say, platform=self.environment.platform)
-            except labs.LabFailed as failed:
-                self.refused = True
-                raise pytest.UsageError(f"the lab did not come up: {failed}") from None
-            self.environment = self._load(self._lab.environment)
+            self.bring_up_lab()
         elif self.environment.lab_systems:
             self.environment = selection.with_bare_systems(self.environment)
         self.environment = located(self.environment)
         self.directory = new_run(self.options.reports, self.environment.name)
         self.journal = Journal(self.directory, self.environment.redactor)
         evidence.open_run(self.journal, self.environment)
+
+    def bring_up_lab(self) -> None:
+        """Use the lab that is up, or bring one up for this run, where the environment asks for one."""
+        assert self.environment is not None
+        if not self.environment.lab_systems:
+            return
+        try:
+            self._lab = labs.acquire(self.environment.lab_systems[0], self.say, platform=self.environment.platform)
+        except labs.LabFailed as failed:
+            self.refused = True
+            raise pytest.UsageError(f"the lab did not come up: {failed}") from None
+        self.environment = located(self._load(self._lab.environment))
 
     def judge(self, case: Case, item: pytest.Item) -> tuple[Verdict, str | None]:
         """Judge a case by what was observed; journal the verdict and say why it is excused, where it is."""
@@ -201,7 +215,10 @@ class Gate:
     def say(self, text: str) -> None:
         """Show a line of progress."""
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and self.worker is None:
+        if reporter is None or self.worker is not None:
+            return
+        capture = self.config.pluginmanager.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture is not None else contextlib.nullcontext():
             reporter.ensure_newline()
             reporter.write_line(text)
 

@@ -24,6 +24,8 @@ def show(gate: Gate, items: Sequence[pytest.Item]) -> int:
     """Print each scenario with its faults; return 0 when all may run, 11 when one is refused or none is selected."""
     scripts = [(item, script) for item in items if (script := script_of(item))]
     refused = not scripts
+    if scripts:
+        gate.bring_up_lab()
     for item, script in scripts:
         gate.say("")
         gate.say(f"{item.nodeid}: {_claim(item)}")

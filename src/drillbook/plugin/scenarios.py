@@ -37,6 +37,7 @@ class Scenarios:
         self._config = config
         self._gate = gate
         self._session: FaultSession | None = None
+        self._plan_status: int | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -47,7 +48,7 @@ class Scenarios:
             return None
         from .plan import show  # noqa: PLC0415 - only with --plan
 
-        session.exitstatus = show(self._gate, session.items)
+        self._plan_status = show(self._gate, session.items)
         return True
 
     @pytest.hookimpl(wrapper=True)
@@ -59,11 +60,13 @@ class Scenarios:
             self._judge(item, story)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Let go of the environment before the summary is written; what is left behind fails the run."""
+        if self._plan_status is not None:
+            session.exitstatus = self._plan_status
         if self._session is not None:
-            session, self._session = self._session, None
-            clean = session.close()
+            held, self._session = self._session, None
+            clean = held.close()
             if not clean and self._gate.journal is not None:
                 self._gate.journal.write("left-behind", environment=self._gate.options.environment)
                 self._gate.say(

@@ -108,6 +108,9 @@ def _colour(line: summary.Line) -> dict[str, bool]:
 
 def _nothing(gate: Gate) -> str:
     assert gate.environment is not None
+    if gate.not_judged:
+        reasons = "; ".join(sorted(set(gate.not_judged.values())))
+        return f"nothing was judged: {len(gate.not_judged)} selected criteria cannot be judged here: {reasons}"
     systems = ", ".join(sorted({*gate.environment.systems, *gate.environment.lab_systems})) or "no system"
     return f"nothing was judged: {gate.environment.name} has {systems}, and no selected criterion applies to it"
 

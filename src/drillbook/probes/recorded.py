@@ -78,8 +78,14 @@ class Step:
     name: str
     began_s: float
     """Since the procedure began."""
-    took_s: float
+    ended_s: float
+    """Since the procedure began: done and verified."""
     evidence: str
+
+    @property
+    def took_s(self) -> float:
+        """How long doing and verifying it took."""
+        return self.ended_s - self.began_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ class Summary:
     expired_waivers: tuple[str, ...]
     refused: tuple[tuple[str, str], ...] = ()
     """Selected scenarios that may not, or cannot, run here, each with the reason."""
+    left_behind: bool = False
+    """Whether a fault may still be in."""
     drills: tuple[str, ...] = ()
     """One line a drill: what it measured."""
 
@@ -89,6 +91,7 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
     not_judged: dict[str, str] = {}
     refused: dict[str, str] = {}
     drills: list[str] = []
+    left_behind = False
     expired: list[str] = []
     for record in records:
         match record.kind:
@@ -107,6 +110,8 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
                 not_judged[record.data["id"]] = record.data["reason"]
             case "refused":
                 refused[record.data["test"]] = record.data["reason"]
+            case "left-behind":
+                left_behind = True
             case "drill":
                 drills.append(str(record.data["line"]))
             case "expired-waiver":
@@ -122,7 +127,13 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
                     record.data["exit_status"],
                 )
     return Summary(
-        facts, tuple(lines.values()), tuple(not_judged.items()), tuple(expired), tuple(refused.items()), tuple(drills)
+        facts,
+        tuple(lines.values()),
+        tuple(not_judged.items()),
+        tuple(expired),
+        tuple(refused.items()),
+        left_behind,
+        tuple(drills),
     )
 
 
@@ -149,6 +160,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "not_judged": [{"id": name, "reason": reason} for name, reason in summary.not_judged],
         "expired_waivers": list(summary.expired_waivers),
         "refused": [{"test": test, "reason": reason} for test, reason in summary.refused],
+        "left_behind": summary.left_behind,
         "drills": list(summary.drills),
     }
 
@@ -163,7 +175,7 @@ def _line(data: dict[str, Any]) -> Line:
         source=data["source"],
         duration_ms=data["duration_ms"],
         runbook=heading(data["id"]),
-        remedy=data["mend"] if data["outcome"] == "UNKNOWN" else _advice(data["remedy"]),
+        remedy=data["mend"] or _advice(data["remedy"]),
         severity=data["severity"],
         excuse=data["excuse"],
     )

@@ -5,6 +5,7 @@ Run as ``python -m drillbook.traffic.sampler`` it is that process; imported, it 
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Self
 
 from .availability import Answered, Availability, Rules, Sample, measure
@@ -58,6 +59,7 @@ class Sampler:
         self.rules = Rules(rate_per_s, bad_after_ms, sustained_s)
         self._child = Child("drillbook.traffic.sampler", ORDERS.dump_json(orders), file)
         self._samples: list[Sample] = []
+        self._reading = threading.Lock()
 
     def start(self) -> Self:
         """Start sampling; returns once it runs. Raises CannotObserve."""
@@ -71,8 +73,9 @@ class Sampler:
 
     def samples(self) -> tuple[Sample, ...]:
         """Return all samples that have finished so far. Raises CannotObserve when the process has died."""
-        self._samples += map(parse_sample, self._child.rows())
-        return tuple(self._samples)
+        with self._reading:
+            self._samples += map(parse_sample, self._child.rows())
+            return tuple(self._samples)
 
     def availability(self) -> Availability:
         """Return the figures so far, or the final ones once stopped. Raises CannotObserve."""
@@ -80,8 +83,9 @@ class Sampler:
 
     def stop(self) -> Availability:
         """End the sampling, within about a second, and return the final figures. Raises CannotObserve."""
-        self._samples += map(parse_sample, self._child.stop())
-        return measure(self._samples, self.rules)
+        with self._reading:
+            self._samples += map(parse_sample, self._child.stop())
+            return measure(self._samples, self.rules)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -1,0 +1,175 @@
+"""Scenarios through pytest: allowed or refused, planned without change, undone whatever becomes of the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from drillbook.journal import find_run, read
+from drillbook.polling import wait_until
+
+from ..running import ROOT, Run, disrupt, run, tell
+
+SHUTDOWN = "chaos/test_shutdown.py"
+CRASH = "chaos/test_crash.py"
+
+
+@pytest.fixture
+def environment(lab_environment: Path, tmp_path: Path) -> Path:
+    """A copy of the lab's environment file that a test may change."""
+    path = tmp_path / "environment.toml"
+    path.write_text(lab_environment.read_text() + "\n[objectives]\nrto_s = 30\nrpo_s = 0\n")
+    return path
+
+
+def states(environment: Path) -> dict[str, tuple[str, int]]:
+    """State and number of starts of every process."""
+    return {row["name"]: (row["state"], row["starts"]) for row in tell(environment, do="list")["processes"]}
+
+
+def pytest_on(environment: Path, *arguments: str, reports: Path) -> Run:
+    return run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--env={environment}", *arguments], reports=reports
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "said"),
+    [
+        (("x", "x"), (), "nobody asked for disruption; add --disrupt lab"),
+        (("x", "x"), ("--disrupt=prod",), "they must be the same"),
+        (("[disruption]\nallowed = true", "[disruption]\nallowed = false"), ("--disrupt=lab",), "allows no disruption"),
+        (("marker = ", "marker = '/nonexistent' #"), ("--disrupt=lab",), "the target bears no marker"),
+        (('name = "lab"', 'name = "other"'), ("--disrupt=other",), "names lab, local, not other"),
+        (("instances = 4", "instances = 0"), ("--disrupt=lab",), "at most 0 may be"),
+        (("share = 1.0", "share = 0.4"), ("--disrupt=lab",), "at most 0.40 may be"),
+        (("[mutations]\nallowed = true", "[mutations]\nallowed = false"), ("--disrupt=lab",), "its clients write"),
+    ],
+)
+def test_a_refused_scenario_exits_11_and_touches_nothing(
+    change: tuple[str, str], arguments: tuple[str, ...], said: str, environment: Path, tmp_path: Path
+) -> None:
+    before = states(environment)
+    text = environment.read_text()
+    assert change[0] == "x" or change[0] in text
+    environment.write_text(text.replace(*change, 1))
+    refused = pytest_on(environment, SHUTDOWN, *arguments, reports=tmp_path / "reports")
+    assert refused.exit_status == 11, refused.output
+    assert said in refused.output
+    assert states(environment) == before
+
+
+def test_disruption_refuses_xdist(environment: Path, tmp_path: Path) -> None:
+    refused = pytest_on(environment, SHUTDOWN, "--disrupt=lab", "-n", "2", reports=tmp_path / "reports")
+    assert refused.exit_status == 4, refused.output
+    assert "--disrupt and -n do not go together" in refused.output
+
+
+def test_a_plan_shows_faults_undo_and_refusals_and_changes_nothing(environment: Path, tmp_path: Path) -> None:
+    before = states(environment)
+    allowed = pytest_on(environment, "chaos", "--plan", "--disrupt=lab", reports=tmp_path / "reports")
+    refused = pytest_on(environment, "chaos", "--plan", reports=tmp_path / "reports")
+    assert (allowed.exit_status, refused.exit_status) == (0, 11), allowed.output
+    assert "fault     kill api-1: api-1 (1 of 2 api)" in allowed.output
+    assert "undo      process.start" in allowed.output
+    assert "refused   nobody asked for disruption" in refused.output
+    assert states(environment) == before
+    assert not (tmp_path / "reports").exists()
+
+
+def test_an_environment_that_is_held_is_refused_to_the_second(environment: Path, tmp_path: Path) -> None:
+    first = start(environment, tmp_path / "first", CRASH)
+    try:
+        wait_until(lambda: "fault" in kinds(tmp_path / "first"), what="the first run's fault", timeout_s=40)
+        second = disrupt(environment, CRASH, reports=tmp_path / "second")
+    finally:
+        output = first.communicate(timeout=90)[0]
+    assert second.exit_status == 11, second.output
+    assert first.returncode == 0, output
+
+
+def test_a_healthy_drill_reports_its_figures_and_can_be_judged_again(environment: Path, tmp_path: Path) -> None:
+    reports = tmp_path / "reports"
+    done = disrupt(environment, "chaos", "-m", "drill", reports=reports)
+    assert done.exit_status == 0, done.output
+    (line,) = done.summary["drills"]
+    assert line.startswith("RTO ")
+    assert "(objective 30), 0 of " in line
+    assert line in done.output
+    found = kinds(reports)
+    assert {"steady", "step", "fault", "undo", "traffic", "traffic-cleanup", "drill", "verdict"} <= found
+    again = subprocess.run(
+        [sys.executable, "-m", "drillbook.cli", "judge", "latest", "--json", f"--reports={reports}"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert {row["id"]: row["outcome"] for row in json.loads(again.stdout)} == done.verdicts()
+
+
+def test_an_objective_that_nobody_states_is_unknown(lab_environment: Path, tmp_path: Path) -> None:
+    done = disrupt(lab_environment, "chaos", "-m", "drill", reports=tmp_path)
+    assert done.exit_status == 10, done.output
+    assert done.broken() == {"config-manager.slo.rto", "config-manager.slo.rpo"}
+
+
+def test_the_abort_condition_ends_a_fault_early(environment: Path, tmp_path: Path) -> None:
+    text = environment.read_text()
+    # One instance alone, so that killing it is an outage, and a condition that an outage breaks at once.
+    first, _, rest = text.partition("[[systems.config-manager.api.instances]]")
+    one, _, _ = rest.partition("[[systems.config-manager.api.instances]]")
+    tail = rest[rest.index("[systems.config-manager.postgres]") :]
+    alone = f"{first}[[systems.config-manager.api.instances]]{one}{tail}"
+    environment.write_text(alone.replace("[disruption]", "[disruption]\nabort_when = { bad_share = 0.1, over_s = 1 }"))
+    done = disrupt(environment, CRASH, reports=tmp_path / "reports")
+    assert done.exit_status == 1, done.output
+    assert "the share of bad requests over 1 s" in done.output
+    assert {state for state, _ in states(environment).values()} == {"running"}
+
+
+@pytest.mark.parametrize(
+    ("how", "seed"),
+    [*((signal.SIGKILL, seed) for seed in range(4)), (signal.SIGTERM, 4), (signal.SIGINT, 5)],
+)
+def test_nothing_is_left_when_the_run_ends_at_a_random_moment(
+    how: signal.Signals, seed: int, environment: Path, tmp_path: Path
+) -> None:
+    reports = tmp_path / "reports"
+    runner = start(environment, reports, CRASH)
+    wait_until(lambda: "fault" in kinds(reports), what="the fault", timeout_s=40, every_s=0.02)
+    time.sleep(random.Random(seed).uniform(0, 1.5))  # noqa: S311 - the moment is the test's subject
+    runner.send_signal(how)
+    runner.communicate(timeout=60)
+    wait_until(
+        lambda: {state for state, _ in states(environment).values()} == {"running"},
+        what="every process to run again",
+        timeout_s=30,
+    )
+    wait_until(lambda: not leftovers(), what="the undo records to be gone", timeout_s=30)
+    again = disrupt(environment, SHUTDOWN, reports=tmp_path / "again")
+    assert again.exit_status == 0, again.output
+
+
+def leftovers() -> list[Path]:
+    """Undo records in the state directory of these tests."""
+    return list((Path(os.environ["DRILLBOOK_STATE_DIR"]) / "faults").rglob("*.json"))
+
+
+def start(environment: Path, reports: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--env={environment}", "--disrupt=lab",
+         f"--reports={reports}", *arguments],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def kinds(reports: Path) -> set[str]:
+    """The kinds of records in the only run's journal so far."""
+    runs = [path for path in reports.glob("*/journal.jsonl") if not path.parent.is_symlink()]
+    return {record.kind for path in runs for record in read(find_run(reports, path.parent.name))}
