@@ -42,11 +42,21 @@ _LOG_ADVICE = "config-manager.troubleshoot.crash-logs-compose"
 
 STEADY: tuple[Criterion[Any], ...] = (
     Criterion(
-        "config-manager.verify.success-health", Get("/health"), http.field("status", equals="healthy", with_status=200)
+        "config-manager.verify.success-health",
+        Get("/health"),
+        http.field("status", equals="healthy", with_status=200),
+        stage=Stage.CHAOS,
     ),
-    Criterion("config-manager.startup.compose-all-up", Components(), components.all_running()),
-    Criterion("config-manager.verify.success-database-connections", Postgres(), databases.application_backends()),
-    Criterion("config-manager.verify.success-cache-connections", Redis(), databases.application_clients()),
+    Criterion("config-manager.startup.compose-all-up", Components(), components.all_running(), stage=Stage.CHAOS),
+    Criterion(
+        "config-manager.verify.success-database-connections",
+        Postgres(),
+        databases.application_backends(),
+        stage=Stage.CHAOS,
+    ),
+    Criterion(
+        "config-manager.verify.success-cache-connections", Redis(), databases.application_clients(), stage=Stage.CHAOS
+    ),
 )
 """What a healthy system shows before a fault and again after it."""
 

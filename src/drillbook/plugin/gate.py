@@ -125,14 +125,19 @@ class Gate:
 
     def prepare(self, *, with_lab: bool = True) -> None:
         """Bring up the lab where the environment asks for one, and open the run's journal; once."""
-        self.locate(with_lab=with_lab)
+        self.bring_up_lab(with_lab=with_lab)
         assert self.environment is not None
         self.directory = new_run(self.options.reports, self.environment.name)
         self.journal = Journal(self.directory, self.environment.redactor)
         evidence.open_run(self.journal, self.environment)
 
-    def locate(self, *, with_lab: bool = True) -> None:
-        """Use the lab that is up, or bring one up, where the environment asks for one; then find the instances."""
+    def find_instances(self) -> None:
+        """Ask the platforms where the instances are, for scenarios; checks ask anew at each round."""
+        assert self.environment is not None
+        self.environment = located(self.environment)
+
+    def bring_up_lab(self, *, with_lab: bool = True) -> None:
+        """Use the lab that is up, or bring one up, where the environment asks for one."""
         assert self.environment is not None
         if self.environment.lab_systems and with_lab:
             try:
@@ -143,7 +148,6 @@ class Gate:
             self.environment = self._load(self._lab.environment)
         elif self.environment.lab_systems:
             self.environment = selection.with_bare_systems(self.environment)
-        self.environment = located(self.environment)
 
     def judge(self, case: Case, item: pytest.Item) -> tuple[Verdict, str | None]:
         """Judge a case by what was observed; journal the verdict and say why it is excused, where it is."""
@@ -241,7 +245,7 @@ class Gate:
 
     def _join(self, worker: workers.Worker) -> None:
         """In an xdist worker: take part in the controller's run."""
-        self.environment = located(self._load(worker.lab))
+        self.environment = self._load(worker.lab)
         self.directory = worker.directory
         self.journal = Journal(worker.directory, self.environment.redactor)
 

@@ -25,7 +25,8 @@ def show(gate: Gate, items: Sequence[pytest.Item]) -> int:
     scripts = [(item, script) for item in items if (script := script_of(item))]
     refused = not scripts
     if scripts:
-        gate.locate()
+        gate.bring_up_lab()
+        gate.find_instances()
     for item, script in scripts:
         gate.say("")
         gate.say(f"{item.nodeid}: {_claim(item)}")

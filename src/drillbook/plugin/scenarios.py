@@ -104,6 +104,7 @@ class Scenarios:
         from ..drill.scenario import prepare  # noqa: PLC0415 - only scenarios pay for it
         from ..faults import permit  # noqa: PLC0415 - as above
 
+        self._gate.find_instances()
         environment, options = self._gate.environment, self._gate.options
         assert environment is not None
         if environment.mutations_namespace is None:
