@@ -202,7 +202,7 @@ def test_the_journal_reads_like_a_log(host: Host) -> None:
 
 
 def test_a_user_without_rights_can_look_and_is_told_why_not_act(calm: Host) -> None:
-    calm.root("mv /etc/sudoers.d/drillbook /root/")
+    calm.root("mv /etc/sudoers.d/drillbook /etc/drillbook-sudoers.away")
     try:
         platform = platform_of(calm.system)
         assert not isinstance(platform.can(Lists), Missing)
@@ -212,7 +212,7 @@ def test_a_user_without_rights_can_look_and_is_told_why_not_act(calm: Host) -> N
             assert isinstance(refused, Missing)
             assert "sudo" in refused.reason
     finally:
-        calm.root("mv /root/drillbook /etc/sudoers.d/")
+        calm.root("mv /etc/drillbook-sudoers.away /etc/sudoers.d/drillbook")
 
 
 @pytest.mark.parametrize(
