@@ -21,7 +21,8 @@ def test_every_acknowledged_write_survives_sigkill(scenario: Scenario) -> None:
     with scenario.under_traffic() as traffic:
         at = scenario.inject(kill)
         state = scenario.state_of(instance.name)
-        scenario.record(criteria.ENDED, Ended(instance.name, state.exit_code, killed=True, took_s=0.0, said=()))
+        exit_code = state.exit_code if state else None
+        scenario.record(criteria.ENDED, Ended(instance.name, exit_code, killed=True, took_s=0.0, said=()))
         traffic.flow(seconds=1)
         with sights.StartUpWatch(scenario, instance) as watch:
             scenario.recover(kill)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from drillbook.accepts import components, databases, http, scenario
-from drillbook.model import Criterion, Severity, Stage
+from drillbook.model import ANY_PLATFORM, Criterion, Severity, Stage
 from drillbook.probes.components import Components
 from drillbook.probes.http import Get
 from drillbook.probes.postgres import Postgres
@@ -37,6 +37,11 @@ BACKENDS: Recorded[Sights] = Recorded("connections before PostgreSQL was stopped
 LIE = "healthy, but the API refuses"
 NO_BACKENDS = "0 connections of the application"
 
+_COMPOSE = frozenset({"process", "compose"})
+"""What the runbook says of Compose holds for the lab's processes as well."""
+_KUBERNETES = frozenset({"kubernetes"})
+_SYSTEMD = frozenset({"systemd"})
+
 _DATABASE_ADVICE = "config-manager.troubleshoot.postgres-not-ready"
 _LOG_ADVICE = "config-manager.troubleshoot.crash-logs-compose"
 
@@ -67,8 +72,9 @@ def _row(
     accepts: Accepts[Any],
     remedy: str | None = None,
     severity: Severity = Severity.CRITICAL,
+    platforms: frozenset[str] = ANY_PLATFORM,
 ) -> Criterion[Any]:
-    return Criterion(name, place, accepts, remedy, severity=severity, stage=Stage.CHAOS)
+    return Criterion(name, place, accepts, remedy, severity=severity, stage=Stage.CHAOS, platforms=platforms)
 
 
 NOTHING_LOST = _row(
@@ -78,8 +84,16 @@ RECOVERS = _row("drillbook.durability.recovers", DOWNTIME, scenario.recovered(),
 
 GRACEFUL_STOP = (
     _row("config-manager.shutdown.in-flight-complete", IN_FLIGHT, scenario.nothing_dropped(), _LOG_ADVICE),
-    _row("config-manager.shutdown.compose-stop", ENDED, scenario.ended_within(STOP_LIMIT_S), _LOG_ADVICE),
-    _row("config-manager.shutdown.compose-exit-zero", ENDED, scenario.exited_with(0), _LOG_ADVICE),
+    _row(
+        "config-manager.shutdown.compose-stop",
+        ENDED,
+        scenario.ended_within(STOP_LIMIT_S),
+        _LOG_ADVICE,
+        platforms=_COMPOSE,
+    ),
+    _row("config-manager.shutdown.compose-exit-zero", ENDED, scenario.exited_with(0), _LOG_ADVICE, platforms=_COMPOSE),
+    _row("config-manager.shutdown.systemd-stop", ENDED, scenario.ended_within(STOP_LIMIT_S), platforms=_SYSTEMD),
+    _row("config-manager.shutdown.systemd-inactive", ENDED, scenario.exited_with(0), platforms=_SYSTEMD),
     *(
         _row(
             f"config-manager.shutdown.{name}",
@@ -97,7 +111,13 @@ GRACEFUL_STOP = (
 )
 
 CRASH = (
-    _row("config-manager.emergency.systemd-sigkill", ENDED, scenario.exited_with(-9), _LOG_ADVICE),
+    _row(
+        "config-manager.emergency.systemd-sigkill",
+        ENDED,
+        scenario.exited_with(-9),
+        _LOG_ADVICE,
+        platforms=frozenset({"process", "systemd"}),
+    ),
     _row("drillbook.durability.healthy-means-open", LIES, scenario.never_seen(LIE), _DATABASE_ADVICE),
     NOTHING_LOST,
     RECOVERS,
@@ -132,9 +152,34 @@ FULL_RESTART = (
         scenario.in_order("start postgres", "start redis", "start api"),
         _LOG_ADVICE,
     ),
-    _row("config-manager.shutdown.compose-connections-closed", BACKENDS, scenario.seen(NO_BACKENDS), _DATABASE_ADVICE),
-    _row("config-manager.startup.compose-dependencies-wait", STEPS, scenario.step_within("start postgres", 30)),
-    _row("config-manager.startup.compose-application-wait", STEPS, scenario.step_within("start api", 10)),
+    _row(
+        "config-manager.shutdown.compose-connections-closed",
+        BACKENDS,
+        scenario.seen(NO_BACKENDS),
+        _DATABASE_ADVICE,
+        platforms=_COMPOSE,
+    ),
+    *(
+        _row(f"config-manager.{name}", STEPS, scenario.step_within(step, limit_s), platforms=platforms)
+        for platforms, name, step, limit_s in (
+            (_COMPOSE, "startup.compose-dependencies-wait", "start postgres", 30),
+            (_COMPOSE, "startup.compose-application-wait", "start api", 10),
+            (_SYSTEMD, "startup.systemd-postgresql-start", "start postgres", 5),
+            (_SYSTEMD, "startup.systemd-redis-start", "start redis", 3),
+            (_SYSTEMD, "startup.systemd-application-start", "start api", 10),
+            (_KUBERNETES, "startup.kubernetes-postgres-ready", "start postgres", 120),
+            (_KUBERNETES, "startup.kubernetes-redis-ready", "start redis", 120),
+            (_KUBERNETES, "startup.kubernetes-application-ready", "start api", 180),
+        )
+    ),
+    *(
+        _row(f"config-manager.shutdown.{name}", STEPS, scenario.in_order(*steps), platforms=platforms)
+        for platforms, name, steps in (
+            (_SYSTEMD, "systemd-dependencies-stop", ("stop redis", "stop postgres")),
+            (_KUBERNETES, "kubernetes-redis-zero", ("stop api", "stop redis")),
+            (_KUBERNETES, "kubernetes-postgres-zero", ("stop redis", "stop postgres")),
+        )
+    ),
     _row("config-manager.slo.rto", DOWNTIME, scenario.within_rto()),
     _row("config-manager.slo.rpo", LOSSES, scenario.within_rpo(), "config-manager.recovery.script"),
     NOTHING_LOST,

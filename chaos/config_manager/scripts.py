@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from drillbook.drill.scenario import Script
 from drillbook.drill.traffic import TrafficPlan
-from drillbook.faults import KillInstance, StopInstance
+from drillbook.faults import KillInstance, StopInstance, kill_component, stop_component
 from drillbook.traffic.service import Call, KeyedApi
 
 from .criteria import CACHE_LOSS, CRASH, FULL_RESTART, GRACEFUL_STOP, STEADY, STOP_LIMIT_S
@@ -47,12 +47,12 @@ def _kill_one(system: System) -> Sequence[Fault]:
 
 
 def _kill_cache(system: System) -> Sequence[Fault]:
-    return (KillInstance.of(system, "redis"),)
+    return (kill_component(system, "redis"),)
 
 
 def _stop_everything(system: System) -> Sequence[Fault]:
     """Stop top-down: the API before what it stands on (runbook defects CM-01, CM-02)."""
-    return tuple(StopInstance.of(system, name, grace_s=STOP_LIMIT_S) for name in ("api", "redis", "postgres"))
+    return tuple(stop_component(system, name, grace_s=STOP_LIMIT_S) for name in ("api", "redis", "postgres"))
 
 
 GRACEFUL = Script(SYSTEM, _stop_one, TRAFFIC, STEADY, GRACEFUL_STOP)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Self
 
 from drillbook.accepts.http import shown
 from drillbook.model import CannotObserve, Target
+from drillbook.platforms import discovered
 from drillbook.probes.http import request
 from drillbook.probes.postgres import Postgres
 from drillbook.probes.recorded import Ended, Sights
-from drillbook.probes.tails import said_since
+from drillbook.probes.tails import entries_since, said_since
 
 from .criteria import LIE
 
@@ -27,19 +28,20 @@ _EXAMPLE = "/api/v1/configs/test/example?env=production"
 
 def ended(system: System, instance: Instance, stopped: Stopped, *, since: float) -> Ended:
     """Return how an instance ended, with its log since then (seconds since the epoch)."""
+    said = entries_since(stopped.said, since) if stopped.said else said_since(system, instance, since)
     return Ended(
         instance=instance.name,
         exit_code=stopped.exit_code,
         killed=stopped.killed,
         took_s=round(stopped.took_s, 3),
-        said=said_since(system, instance, since),
+        said=said,
     )
 
 
 def health_of_all(system: System) -> Sights:
     """Ask every instance for its health once and keep what it says of its cache."""
     found = []
-    for instance in system.instances:
+    for instance in discovered(system).instances:
         answer = request(Target(system, instance.name, instance), "GET", f"{instance.url}/health", timeout_s=3)
         cache = shown(answer.get("checks.cache.status"))
         found.append(f"{instance.name}: checks.cache.status == {cache}; {answer.summary()}")
@@ -56,10 +58,15 @@ def backends(system: System) -> Sights:
 
 
 class StartUpWatch:
-    """Asks one instance, again and again while it starts, whether it says healthy while its API refuses."""
+    """Asks the instance that starts, again and again, whether it says healthy while its API refuses.
+
+    Where the platform puts another copy in its place, the one to ask is known only once it is there.
+    """
 
     def __init__(self, scenario: Scenario, instance: Instance) -> None:
-        self._target = Target(scenario.system, instance.name, instance)
+        self._system = scenario.system
+        self._instance = instance
+        self._known = {one.name for one in scenario.system.instances} - {instance.name}
         self._seen: list[str] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -79,15 +86,23 @@ class StartUpWatch:
         return Sights(tuple(self._seen))
 
     def _look(self) -> None:
-        assert self._target.instance is not None
-        base = self._target.instance.url
         while not self._over.wait(0.05):
-            health = request(self._target, "GET", f"{base}/health", timeout_s=2)
-            api = request(self._target, "GET", f"{base}{_EXAMPLE}", timeout_s=2)
-            refused = api.status is not None and api.status >= 500  # noqa: PLR2004 - RFC 9110
-            if health.get("status") == "healthy" and refused:
-                still = request(self._target, "GET", f"{base}/health", timeout_s=2)
-                if still.get("status") == "healthy":
-                    self._seen.append(f"{LIE}: {api.summary()} at {time.strftime('%H:%M:%S', time.gmtime())}")
-                    continue
-            self._seen.append(f"health {health.summary()}, API {api.summary()}")
+            instance = self._starting()
+            if instance is not None and instance.url is not None:
+                self._seen.append(self._sight(Target(self._system, instance.name, instance), instance.url))
+
+    def _starting(self) -> Instance | None:
+        """Return the instance itself, or the one that has come in its place; None before there is one."""
+        there = discovered(self._system).instances if self._system.discovered else (self._instance,)
+        return next((one for one in there if one.name not in self._known), None)
+
+    @staticmethod
+    def _sight(target: Target, base: str) -> str:
+        health = request(target, "GET", f"{base}/health", timeout_s=2)
+        api = request(target, "GET", f"{base}{_EXAMPLE}", timeout_s=2)
+        refused = api.status is not None and api.status >= 500  # noqa: PLR2004 - RFC 9110
+        if health.get("status") == "healthy" and refused:
+            still = request(target, "GET", f"{base}/health", timeout_s=2)
+            if still.get("status") == "healthy":
+                return f"{LIE}: {api.summary()} at {time.strftime('%H:%M:%S', time.gmtime())}"
+        return f"health {health.summary()}, API {api.summary()}"

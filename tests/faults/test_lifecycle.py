@@ -68,7 +68,11 @@ class Nothing:
     harm: list[str] = field(default_factory=list)
     evidence: str | None = None
     trouble: Exception | None = None
-    undo: Undo = field(default_factory=lambda: Undo("process.start", {"control": "/nowhere", "names": ["x"]}))
+    undo: Undo = field(
+        default_factory=lambda: Undo(
+            "instances.start", {"system": "s", "platform": "process", "control": "/nowhere", "names": ["x"]}
+        )
+    )
     name: str = "nothing"
     blast: Blast = field(default_factory=lambda: Blast("x", ("x",), 1))
 
@@ -160,7 +164,9 @@ def test_a_harm_that_fails_half_way_is_undone(session: FaultSession, target: Ran
 
 def test_an_undo_that_nobody_can_execute_is_refused_before_the_harm(session: FaultSession) -> None:
     fault = Nothing(undo=Undo("no.such.kind", {}))
-    with pytest.raises(WatchdogDied, match=r"unknown kind 'no\.such\.kind'; known: .*process\.resume, process\.start"):
+    with pytest.raises(
+        WatchdogDied, match=r"unknown kind 'no\.such\.kind'; known: .*instances\.resume, instances\.start"
+    ):
         session.prepare(fault).inject()
     assert fault.harm == []
     assert not records()

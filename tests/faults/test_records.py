@@ -17,7 +17,10 @@ from drillbook.faults.recover import recover
 from drillbook.faults.undo import BadUndo, perform, register
 from drillbook.model import CannotObserve, Json
 
-GONE = Undo("process.start", {"control": "/nowhere/control.sock", "names": ["api-1"]})
+GONE = Undo(
+    "instances.start",
+    {"system": "config-manager", "platform": "process", "control": "/nowhere/control.sock", "names": ["api-1"]},
+)
 
 
 @pytest.fixture
@@ -32,7 +35,9 @@ def test_a_record_comes_back_as_it_was_written(claim: LocalClaim) -> None:
     claim.put(record)
     assert [row.record for row in claim.found()] == [record]
     assert json.loads(claim.found()[0].path.read_text())["undo"] == {
-        "kind": "process.start",
+        "kind": "instances.start",
+        "system": "config-manager",
+        "platform": "process",
         "control": "/nowhere/control.sock",
         "names": ["api-1"],
     }
@@ -142,7 +147,7 @@ def test_an_environments_name_is_never_a_path(name: str) -> None:
 )
 def test_undo_data_that_is_not_whole_is_refused(data: dict[str, Json]) -> None:
     with pytest.raises(BadUndo):
-        perform(Undo("process.start", data))
+        perform(Undo("instances.start", {"system": "s", "platform": "process", **data}))
 
 
 class Stubborn:

@@ -18,7 +18,7 @@ import pytest
 from drillbook import labs, platforms
 from drillbook.environment import Environment, load, located
 from drillbook.faults.guard import Refusal, enter
-from drillbook.faults.process import KillInstance, PauseInstance, StopInstance
+from drillbook.faults.instances import KillInstance, PauseInstance, StopInstance
 from drillbook.faults.undo import Undo, perform
 from drillbook.model import CannotObserve, ComposeProject, System
 from drillbook.platforms import PlatformRefused

@@ -217,7 +217,7 @@ def test_a_user_without_rights_can_look_and_is_told_why_not_act(calm: Host) -> N
 
 @pytest.mark.parametrize(
     ("fault", "kind"),
-    [(KillInstance, "systemd.start"), (StopInstance, "systemd.start"), (PauseInstance, "systemd.resume")],
+    [(KillInstance, "instances.start"), (StopInstance, "instances.start"), (PauseInstance, "instances.resume")],
 )
 @pytest.mark.parametrize("name", ["api", "postgres", "redis"])
 def test_a_fault_bites_and_is_undone_from_its_data_alone(calm: Host, fault: Any, kind: str, name: str) -> None:

@@ -79,7 +79,7 @@ def test_a_plan_shows_faults_undo_and_refusals_and_changes_nothing(environment: 
     refused = pytest_on(environment, "chaos", "--plan", reports=tmp_path / "reports")
     assert (allowed.exit_status, refused.exit_status) == (0, 11), allowed.output
     assert "fault     kill api-1: api-1 (1 of 2 api)" in allowed.output
-    assert "undo      process.start" in allowed.output
+    assert "undo      instances.start" in allowed.output
     assert "refused   nobody asked for disruption" in refused.output
     assert states(environment) == before
     assert not (tmp_path / "reports").exists()

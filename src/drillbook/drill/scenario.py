@@ -16,7 +16,7 @@ from .. import clock
 from ..faults import AbortWatch, Fault, FaultSession, Injection, StopInstance, over
 from ..model import CannotObserve, Criterion, Observation, Outcome, System, Verdict, judge
 from ..observations import Want, observe, target_id
-from ..platforms import InstanceState, Lists, Missing, Stopped, platform_of
+from ..platforms import InstanceState, Lists, Missing, Stopped, discovered, platform_of
 from ..polling import TimedOut, wait_until
 from ..probes.recorded import Downtime, Recorded, Step, Steps, WriteLosses
 from .ends import NotSteady, Refused
@@ -85,6 +85,11 @@ class Scenario:
         self._watches: dict[str, AbortWatch] = {}
         self._steps: list[Step] = []
         self._began = time.monotonic()
+
+    @property
+    def rows(self) -> tuple[Criterion[Any], ...]:
+        """What is judged here: those rows of the script that speak of this platform."""
+        return held_on(self.script, self.system.platform)
 
     @property
     def directory(self) -> Path:
@@ -166,12 +171,12 @@ class Scenario:
         (only,) = fault.fault.stopped.values()
         return only
 
-    def state_of(self, instance: str) -> InstanceState:
-        """Return an instance's state by its platform. Raises CannotObserve."""
+    def state_of(self, instance: str) -> InstanceState | None:
+        """Return an instance's state by its platform, None when it is listed no more. Raises CannotObserve."""
         lists = platform_of(self.system).can(Lists)  # type: ignore[type-abstract] # a protocol is asked for by its type
         if isinstance(lists, Missing):
             raise CannotObserve(lists.reason, mend="run where the platform can be listed")
-        return next(state for state in lists.list_instances() if state.name == instance)
+        return next((state for state in lists.list_instances() if state.name == instance), None)
 
     def steps(self) -> Steps:
         """Return the steps that were done."""
@@ -194,7 +199,7 @@ class Scenario:
         """Judge every row that the script holds; what nobody recorded is UNKNOWN."""
         facts = self.environment.facts[self.script.system]
         found = []
-        for row in self.script.holds:
+        for row in self.rows:
             seen = [self._recorded[row.probe.key]] if row.probe.key in self._recorded else []
             found.append((row, judge(row, seen, facts), seen))
         return found
@@ -268,13 +273,19 @@ class Scenario:
         rows = self.script.steady
         if not rows:
             raise NotSteady("the script says nothing about a steady state: nothing would be compared")
-        wants = [Want(row.probe, target) for row in rows for target in row.probe.targets(self.system)]
+        system = discovered(self.system)
+        wants = [Want(row.probe, target) for row in rows for target in row.probe.targets(system)]
         seen = observe(wants, self.environment.redactor)
         facts = self.environment.facts[self.script.system]
         return [
-            judge(row, [seen[Want(row.probe, target).key] for target in row.probe.targets(self.system)], facts)
+            judge(row, [seen[Want(row.probe, target).key] for target in row.probe.targets(system)], facts)
             for row in rows
         ]
+
+
+def held_on(script: Script, platform: str) -> tuple[Criterion[Any], ...]:
+    """Return the rows of a script that speak of a platform."""
+    return tuple(row for row in script.holds if platform in row.platforms)
 
 
 def prepare(script: Script, environment: Environment) -> Sequence[Fault]:

@@ -230,6 +230,7 @@ def _cluster(file: EnvironmentFile, resolver: Resolver) -> Cluster:
     return Cluster(
         namespace=settings.namespace,
         kubeconfig=resolver.path(settings.kubeconfig, "kubernetes.kubeconfig"),
+        acts_with=resolver.path(settings.acts_with, "kubernetes.acts_with"),
         context=settings.context,
         components=settings.components,
         reach=settings.reach,

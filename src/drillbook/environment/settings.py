@@ -199,6 +199,7 @@ class KubernetesSettings(Strict):
     """Where the pods are, with whose rights they are seen, and how they are reached."""
 
     kubeconfig: Path | Reference | None = None
+    acts_with: Path | Reference | None = None
     context: str | None = None
     namespace: str = Field(default="llm-config", pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
     components: dict[str, str] = Field(

@@ -3,8 +3,8 @@
 from .abort import AbortWatch, Condition, over
 from .guard import Refusal, permit
 from .handle import Timing, Watchdog
+from .instances import KillInstance, PauseInstance, StopInstance, kill_component, stop_component
 from .lifecycle import Aborted, Blast, DidNotBite, Fault, IllegalUse, Injection, Limits, NotRecovered, State
-from .process import KillInstance, PauseInstance, StopInstance
 from .records import Held, LeftBehind, Leftover, leftovers
 from .session import FaultSession, NotPermitted
 from .undo import NotUndone, Undo, WatchdogDied
@@ -35,7 +35,9 @@ __all__ = [
     "Undo",
     "Watchdog",
     "WatchdogDied",
+    "kill_component",
     "leftovers",
     "over",
     "permit",
+    "stop_component",
 ]

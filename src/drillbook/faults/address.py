@@ -1,13 +1,23 @@
-"""How an undo finds its target again: plain data, from which any process can reach the platform."""
+"""How an undo finds its target again: plain data, from which any process, on any machine, can reach the platform.
+
+Files in an address are those of the machine that wrote it; whoever undoes from another one puts its own in their place.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..model import Cluster, ComposeProject, System, SystemdHost
 from ..platforms import PlatformRefused
+from .undo import BadUndo, absolute_path, text
 
 if TYPE_CHECKING:
-    from ..model import Json, System
+    from collections.abc import Callable, Mapping
+
+    from ..model import Json
+
+    Data = Mapping[str, Json]
 
 
 def address_of(system: System) -> dict[str, Json]:
@@ -16,13 +26,100 @@ def address_of(system: System) -> dict[str, Json]:
     Raises:
         PlatformRefused: the environment does not say.
     """
-    if system.platform == "systemd":
-        where = system.systemd
-        if where is None:
-            raise PlatformRefused(f"{system.name}: the environment names no systemd host", mend="name it as systemd")
-        files = {"ssh_config": where.ssh_config, "identity": where.identity, "known_hosts": where.known_hosts}
-        named: dict[str, Json] = {name: str(path.absolute()) for name, path in files.items() if path is not None}
-        return {"host": where.host, "units": dict(where.units), **named}
+    return {"system": system.name, "platform": system.platform, **_WRITERS[system.platform](system)}
+
+
+def system_at(data: Data) -> System:
+    """Return the system that an address leads to. Raises BadUndo."""
+    platform = text(data, "platform")
+    if platform not in _READERS:
+        raise BadUndo(f"unknown platform {platform!r}; known: {', '.join(_READERS)}")
+    return _READERS[platform](text(data, "system"), data)
+
+
+def _write_process(system: System) -> dict[str, Json]:
     if system.control is None:
         raise PlatformRefused(f"{system.name}: the environment names no control socket", mend="name it as control")
     return {"control": str(system.control.absolute())}
+
+
+def _write_compose(system: System) -> dict[str, Json]:
+    if system.compose is None:
+        raise PlatformRefused(f"{system.name}: the environment names no project", mend="set project under [compose]")
+    return {"project": system.compose.name, "engine": system.compose.host, "service": system.compose.service}
+
+
+def _write_systemd(system: System) -> dict[str, Json]:
+    where = system.systemd
+    if where is None:
+        raise PlatformRefused(f"{system.name}: the environment names no systemd host", mend="name it as systemd")
+    files = {"ssh_config": where.ssh_config, "identity": where.identity, "known_hosts": where.known_hosts}
+    return {"host": where.host, "units": dict(where.units), **_named(files)}
+
+
+def _write_kubernetes(system: System) -> dict[str, Json]:
+    cluster = system.cluster
+    if cluster is None:
+        raise PlatformRefused(f"{system.name}: the environment names no namespace", mend="add a [kubernetes] table")
+    files = {"kubeconfig": cluster.kubeconfig, "acts_with": cluster.acts_with}
+    context: dict[str, Json] = {} if cluster.context is None else {"context": cluster.context}
+    return {"namespace": cluster.namespace, "components": dict(cluster.components), **context, **_named(files)}
+
+
+def _read_process(name: str, data: Data) -> System:
+    return System(name, "process", control=absolute_path(data, "control"))
+
+
+def _read_compose(name: str, data: Data) -> System:
+    project = ComposeProject(text(data, "project"), host=_maybe(data, "engine"), service=text(data, "service"))
+    return System(name, "compose", compose=project)
+
+
+def _read_systemd(name: str, data: Data) -> System:
+    files = _files(data, "ssh_config", "identity", "known_hosts")
+    return System(name, "systemd", systemd=SystemdHost(text(data, "host"), _table(data, "units"), **files))
+
+
+def _read_kubernetes(name: str, data: Data) -> System:
+    files = _files(data, "kubeconfig", "acts_with")
+    cluster = Cluster(
+        text(data, "namespace"),
+        kubeconfig=files.get("kubeconfig"),
+        acts_with=files.get("acts_with"),
+        context=_maybe(data, "context"),
+        components=_table(data, "components"),
+    )
+    return System(name, "kubernetes", cluster=cluster)
+
+
+_WRITERS: dict[str, Callable[[System], dict[str, Json]]] = {
+    "process": _write_process,
+    "compose": _write_compose,
+    "systemd": _write_systemd,
+    "kubernetes": _write_kubernetes,
+}
+_READERS: dict[str, Callable[[str, Data], System]] = {
+    "process": _read_process,
+    "compose": _read_compose,
+    "systemd": _read_systemd,
+    "kubernetes": _read_kubernetes,
+}
+
+
+def _named(files: Mapping[str, Path | None]) -> dict[str, Json]:
+    return {name: str(path.absolute()) for name, path in files.items() if path is not None}
+
+
+def _files(data: Data, *names: str) -> dict[str, Path]:
+    return {name: absolute_path(data, name) for name in names if name in data}
+
+
+def _maybe(data: Data, key: str) -> str | None:
+    return None if data.get(key) is None else text(data, key)
+
+
+def _table(data: Data, key: str) -> dict[str, str]:
+    found = data.get(key)
+    if not isinstance(found, dict) or not found:
+        raise BadUndo(f"expected {key} to be a table of texts, got {found!r}")
+    return {name: text(found, name) for name in found}

@@ -1,5 +1,5 @@
 """Importing this makes every family's undo executable: the watchdog and ``recover`` act from data alone."""
 
-from . import compose, process, systemd
+from . import instances, replicas
 
-__all__ = ["compose", "process", "systemd"]
+__all__ = ["instances", "replicas"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .records import LocalClaim, Record
 
 _READY_S = 15.0
-_ANSWER_S = 5.0
+_ANSWER_S = 15.0
 _SLACK_S = 5.0
 _READ = 65536
 

@@ -20,6 +20,8 @@ SETTLE_S = 0.3
 _MOST_ACTS = 12
 """How often something that does not stay undone is undone; troubles are bounded by the budget alone."""
 _LOOK_EVERY_S = 0.03
+_LONGEST_LOOK_S = 0.3
+"""Between two looks at what comes back by itself: far away, each look is a request."""
 _LONGEST_PAUSE_S = 2.0
 
 
@@ -43,7 +45,7 @@ class Undo:
     data: Mapping[str, Json]
 
     def to_json(self) -> dict[str, Json]:
-        """Return one flat object: ``{"kind": "process.start", ...}``."""
+        """Return one flat object: ``{"kind": "instances.start", ...}``."""
         return {"kind": self.kind, **self.data}
 
     @classmethod
@@ -103,6 +105,11 @@ def healer_of(undo: Undo) -> Healer:
     return parse(undo.data)
 
 
+def recovery_of(undo: Undo) -> str | None:
+    """Look once: return the evidence that nothing of the harm is left, or None. Raises BadUndo, CannotObserve."""
+    return healer_of(undo).healed()
+
+
 def perform(undo: Undo, *, budget_s: float = BUDGET_S, settle_s: float = SETTLE_S) -> Undone:
     """Undo, and prove it.
 
@@ -126,6 +133,8 @@ class _Performance:
         self._end = self._began + budget_s
         self._acts = 0
         self._troubles = 0
+        self._looks = 0
+        """How often it was not healed yet and nothing was to be done."""
         self._healed_since: float | None = None
         self._last = "nothing"
 
@@ -152,7 +161,8 @@ class _Performance:
             self._healed_since = None
             self._last = "not healed yet"
             if not self._healer.heal():
-                return None, _LOOK_EVERY_S
+                self._looks += 1
+                return None, min(_LONGEST_LOOK_S, _LOOK_EVERY_S * 1.2**self._looks)
             self._acts += 1
             return None, self._backoff() if self._acts > 1 else _LOOK_EVERY_S
         self._last = evidence

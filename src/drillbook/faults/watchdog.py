@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..journal import Journal
+from ..model import CannotObserve
+from ..platforms import PlatformRefused
 from ..redaction import Redactor
 from . import families as _families  # every kind of undo is loaded before the first harm
 from . import messages
@@ -165,8 +167,8 @@ class Watchdog:
         if row is None or row.record is None:
             return Reply(told.number, ok=False, text=f"no record {told.record}: {row and row.problem}")
         try:
-            healer_of(row.record.undo)
-        except BadUndo as error:
+            healer_of(row.record.undo).healed()  # loads all that the undo needs, and sees that it gets there
+        except (BadUndo, CannotObserve, PlatformRefused) as error:
             return Reply(told.number, ok=False, text=f"cannot be undone here: {error}")
         self._guarded[row.record.id] = Guarded(row.record)
         self._write("undo", id=row.record.id, fault=row.record.fault, outcome="armed")

@@ -31,6 +31,8 @@ class Cluster:
     namespace: str
     kubeconfig: Path | None = None
     """None means what kubectl would take."""
+    acts_with: Path | None = None
+    """The kubeconfig of the account that may break things; None means that the one which looks may."""
     context: str | None = None
     components: Mapping[str, str] = field(default_factory=dict)
     """The label that the pods of each component carry."""

@@ -21,6 +21,7 @@ from .capabilities import (
     Starts,
     Stopped,
     Stops,
+    TargetGone,
 )
 from .choose import discovered, platform_of
 
@@ -45,6 +46,7 @@ __all__ = [
     "Starts",
     "Stopped",
     "Stops",
+    "TargetGone",
     "discovered",
     "platform_of",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ..model import CannotObserve
+
 if TYPE_CHECKING:
     from ..model import Instance, Way
 
@@ -23,6 +25,10 @@ class PlatformRefused(Exception):
         super().__init__(reason)
         self.reason = reason
         self.mend = mend
+
+
+class TargetGone(CannotObserve):
+    """What was asked about has ended for good, and all that was done to it with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,12 @@ class InstanceState:
     started_at: str | None = None
     """RFC 3339, UTC."""
     pid: int | None = None
+    uid: str | None = None
+    """What tells it from its successor of the same name, where the process id does not."""
+
+    def is_gone(self, now: InstanceState | None) -> bool:
+        """Say whether this very copy has ended, given what its name stands for now."""
+        return now is None or now.state == "exited" or (now.uid, now.pid) != (self.uid, self.pid)
 
     @property
     def running(self) -> bool:
@@ -61,6 +73,8 @@ class Stopped:
     killed: bool
     """Whether the grace was over first."""
     took_s: float
+    said: tuple[str, ...] = ()
+    """Its last log lines, where the platform takes its log away with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +186,10 @@ class Reaches(Protocol):
 
 class Scales(Protocol):
     """Changes how many copies of a component run."""
+
+    def replicas(self, component: str) -> int:
+        """Return how many copies are asked for. Raises CannotObserve; TargetGone when there is no such component."""
+        ...
 
     def scale(self, component: str, replicas: int) -> int:
         """Ask for so many; return how many were asked for before. Raises PlatformRefused, CannotObserve."""

@@ -20,6 +20,7 @@ from .capabilities import (
     Starts,
     Stopped,
     Stops,
+    TargetGone,
 )
 
 if TYPE_CHECKING:
@@ -33,10 +34,6 @@ _LIST_S = 3.0
 _ACT_S = 10.0
 _DEATH_S = 5.0
 _MEND = "start the lab (drillbook lab up) or name its control socket in the environment file"
-
-
-class KeeperGone(CannotObserve):
-    """Nobody listens at the control socket: the keeper has ended, and its processes with it."""
 
 
 class _NoAnswer(Exception):
@@ -58,7 +55,7 @@ class Keeper:
         self.control = control
 
     def list_instances(self) -> tuple[InstanceState, ...]:
-        """Ask for all processes. Raises KeeperGone, CannotObserve."""
+        """Ask for all processes. Raises TargetGone, CannotObserve."""
         try:
             rows = self._ask({"do": "list"}, _LIST_S)["processes"]
             return tuple(_state(row) for row in rows)
@@ -112,7 +109,7 @@ class Keeper:
             raise PlatformRefused(f"{what}: {error}", mend=_MEND) from None
 
     def _ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """Send one request and return the answer. Raises KeeperGone, _NoAnswer, _Refused."""
+        """Send one request and return the answer. Raises TargetGone, _NoAnswer, _Refused."""
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(timeout_s)
@@ -121,7 +118,8 @@ class Keeper:
                 with connection.makefile("rb") as stream:
                     answer = json.loads(stream.readline(_ANSWER_LIMIT))
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise KeeperGone(f"control socket {self.control}: {error.strerror}", mend=_MEND) from None
+            reason = f"no keeper at control socket {self.control} ({error.strerror}), and its processes end with it"
+            raise TargetGone(reason, mend=_MEND) from None
         except (OSError, ValueError) as error:
             raise _NoAnswer(str(error) or type(error).__name__) from None
         if not isinstance(answer, dict):

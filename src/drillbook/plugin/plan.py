@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ..drill.ends import Refused
-from ..drill.scenario import Script, prepare
+from ..drill.scenario import Script, held_on, prepare
 from ..faults import permit
 from .exits import NOTHING_JUDGED
 from .selection import script_of
@@ -54,7 +54,7 @@ def _lines(gate: Gate, script: Script) -> Iterator[tuple[str, bool]]:
             yield f"refused   {refusal.reason}", True
     traffic = script.traffic
     yield f"traffic   {traffic.samples_per_s:g} reads/s and {traffic.writes_per_s:g} writes/s", False
-    yield f"holds     {', '.join(row.id for row in script.holds)}", False
+    yield f"holds     {', '.join(row.id for row in held_on(script, gate.environment.platform))}", False
 
 
 def _claim(item: pytest.Item) -> str:

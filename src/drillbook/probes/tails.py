@@ -29,8 +29,13 @@ def said_since(system: System, instance: Instance, since: float) -> tuple[Entry,
         text = reads.read_log(instance, limit_bytes=_LIMIT_BYTES)
     except CannotObserve:
         return ()
+    return entries_since(text.lines, since)
+
+
+def entries_since(lines: tuple[str, ...], since: float) -> tuple[Entry, ...]:
+    """Return the log lines dated at or after ``since`` (seconds since the epoch) as entries, at most 200."""
     begin = dt.datetime.fromtimestamp(since, dt.UTC) - dt.timedelta(milliseconds=1)
-    entries = [parse_line(line) for line in text.lines if line.strip()]
+    entries = [parse_line(line) for line in lines if line.strip()]
     return tuple(entry for entry in entries if _is_since(entry, begin))[:_MOST]
 
 

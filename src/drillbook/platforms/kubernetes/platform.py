@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ...model import CannotObserve, Instance
@@ -21,6 +22,7 @@ from ..capabilities import (
     Scales,
     Stopped,
     Stops,
+    TargetGone,
 )
 from .api import Api, Object, api_of
 from .forward import PodWay
@@ -32,6 +34,7 @@ C = TypeVar("C")
 _GONE_S = 10.0
 _MEND = "check the rights and the state: kubectl auth can-i --list, kubectl get pods"
 _TAIL_LINES = 20000
+_LAST_LINES = 200
 _MERGE = "application/merge-patch+json"
 _KINDS = {"postgres": "statefulsets", "redis": "statefulsets"}
 
@@ -103,16 +106,18 @@ class KubernetesPlatform:
         api, began = self._act_api(), time.monotonic()
         uid = self._delete(api, name, round(grace_s))
         last: list[int] = []
+        said: list[str] = []
 
         def gone() -> bool:
             pod = self._pod(api, name, uid)
             last.extend(_exit_codes(pod) if pod else [])
+            said[:] = (self._last_words(api, name) if pod else ()) or said
             return pod is None
 
         self._wait(gone, name, grace_s + _GONE_S)
         took_s = time.monotonic() - began
         code = last[-1] if last else 0
-        return Stopped(_as_signal(code), killed=code == 137, took_s=took_s)  # noqa: PLR2004 - 128 + SIGKILL
+        return Stopped(_as_signal(code), killed=code == 137, took_s=took_s, said=tuple(said))  # noqa: PLR2004 - 128 + SIGKILL
 
     def kill(self, name: str) -> None:
         """Delete the pod without grace and return when it is gone. Raises PlatformRefused, CannotObserve."""
@@ -120,15 +125,19 @@ class KubernetesPlatform:
         uid = self._delete(api, name, 0)
         self._wait(lambda: self._pod(api, name, uid) is None, name, _GONE_S)
 
+    def replicas(self, component: str) -> int:
+        """Return how many copies are asked for. Raises CannotObserve; TargetGone when there is no such controller."""
+        path = self._workload(component) + "/scale"
+        found = self._act_api().get(path)
+        if found is None:
+            raise TargetGone(f"GET {path}: 404, there is no such controller any more", mend=_MEND)
+        return int(found["spec"].get("replicas", 0))
+
     def scale(self, component: str, replicas: int) -> int:
         """Ask for so many copies; return how many were asked for before. Raises PlatformRefused, CannotObserve."""
-        path = self._workload(component) + "/scale"
-        api = self._act_api()
-        before = api.get(path)
-        if before is None:
-            raise PlatformRefused(f"scale {component}: there is no {path}", mend=_MEND)
-        self._patch(api, path, {"spec": {"replicas": replicas}})
-        return int(before["spec"].get("replicas", 0))
+        before = self.replicas(component)
+        self._patch(self._act_api(), self._workload(component) + "/scale", {"spec": {"replicas": replicas}})
+        return before
 
     def roll_out(self, component: str, template: dict[str, Any]) -> None:
         """Change the pods' template, which replaces every pod. Raises PlatformRefused."""
@@ -141,8 +150,10 @@ class KubernetesPlatform:
         return api_of(self._system.cluster)
 
     def _act_api(self) -> Api:
+        """Return the connection with the rights to break things, which looking never uses."""
+        cluster = cast("Cluster", self._system.cluster)
         try:
-            return self._api()
+            return api_of(cluster if cluster.acts_with is None else replace(cluster, kubeconfig=cluster.acts_with))
         except CannotObserve as error:
             raise PlatformRefused(error.reason, mend=error.mend) from None
 
@@ -183,6 +194,15 @@ class KubernetesPlatform:
         """Return this very pod; one of the same name (a StatefulSet's next) is another."""
         pod = api.get(api.path("pods", name))
         return pod if pod is not None and pod["metadata"]["uid"] == uid else None
+
+    @staticmethod
+    def _last_words(api: Api, name: str) -> tuple[str, ...]:
+        """Return the last lines of a log that goes away with its pod; nothing when they cannot be read."""
+        try:
+            answer = api.send("GET", api.path("pods", f"{name}/log"), tailLines=_LAST_LINES)
+        except CannotObserve:
+            return ()
+        return tuple(answer.text.splitlines()) if answer.ok else ()
 
     @staticmethod
     def _wait(gone: Any, name: str, limit_s: float) -> None:
@@ -230,6 +250,7 @@ def _state(pod: Object, component: str) -> InstanceState:
         state,
         exit_code=_as_signal(codes[-1]) if state == "exited" and codes else None,
         started_at=started[0] if started else None,
+        uid=str(pod["metadata"]["uid"]),
     )
 
 
