@@ -14,7 +14,7 @@ from ..directory import write_private
 from ..errors import LabError
 from ..options import Options
 from ..progress import Progress
-from . import files
+from . import address, files
 from .kubectl import Kubectl, current
 
 if TYPE_CHECKING:
@@ -90,9 +90,10 @@ def up(system: str, namespace: str, options: Options) -> int:
             )
         began = time.monotonic()
         record = Record(system, kubectl.kubeconfig, kubectl.context, namespace, options.version, options.defects)
-        _bring_up(record)
+        entry = _bring_up(record)
     took_s = time.monotonic() - began
     print(f"{system} {record.version} is up in namespace {namespace} of {kubectl.context}, {took_s:.0f} s")
+    print(f"  entry        {entry or 'none: no address of the service answers from here, and traffic needs one'}")
     print(f"  environment  {_folder(system) / 'environment.toml'}")
     print(NEXT)
     return 0
@@ -136,7 +137,8 @@ def down(record: Record) -> int:
     return 0
 
 
-def _bring_up(record: Record) -> None:
+def _bring_up(record: Record) -> str | None:
+    """Bring everything up; return the address where users come in, None when none can be reached from here."""
     folder, kubectl = _folder(record.system), record.kubectl
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
@@ -147,10 +149,14 @@ def _bring_up(record: Record) -> None:
         _wait_ready(kubectl)
         for account in ("gate", "drill"):
             files.write_account(folder / f"{account}.kubeconfig", kubectl, f"drillbook-{account}")
-        files.write_environment(folder, system=record.system, version=record.version, namespace=record.namespace)
+        entry = address.find(kubectl)
+        files.write_environment(
+            folder, system=record.system, version=record.version, namespace=record.namespace, entry=entry
+        )
     except BaseException:
         down(record)  # nothing half made is left
         raise
+    return entry
 
 
 def _wait_ready(kubectl: Kubectl) -> None:

@@ -74,9 +74,18 @@ def write_account(path: Path, kubectl: Kubectl, account: str) -> None:
     write_private(path, json.dumps(config, indent=2))
 
 
-def write_environment(folder: Path, *, system: str, version: str, namespace: str) -> None:
-    """Write the environment file that a gate takes; secrets stand in it as references only."""
+def write_environment(folder: Path, *, system: str, version: str, namespace: str, entry: str | None) -> None:
+    """Write the environment file that a gate takes; secrets stand in it as references only.
+
+    Args:
+        folder: where to.
+        system: its name.
+        version: what runs.
+        namespace: where.
+        entry: where users come in, None when no address of it can be reached from here.
+    """
     overlay = folder / "overlay"
+    where_in = [f"api = {{ url = {json.dumps(entry)} }}  # where users come in; the pods are asked of the API"]
     lines = [
         'name = "lab"',
         'platform = "kubernetes"',
@@ -87,6 +96,7 @@ def write_environment(folder: Path, *, system: str, version: str, namespace: str
         "",
         f"[systems.{system}]",
         f"version = {json.dumps(version)}",
+        *(where_in if entry else []),
         "",
         f"[systems.{system}.postgres]",
         f"url = {{ file = {json.dumps(str(overlay / 'database-url'))} }}",

@@ -29,8 +29,17 @@ def test_without_a_table_the_runbooks_namespace_and_labels_are_taken(tmp_path: P
 
 
 def test_instances_that_are_named_are_not_discovered(tmp_path: Path) -> None:
-    text = '[systems.config-manager.api]\nurl = "http://config.example.com"\n'
+    text = '[[systems.config-manager.api.instances]]\nname = "public"\nurl = "http://config.example.com"\n'
     assert not load(write(tmp_path, text)).systems["config-manager"].discovered
+
+
+def test_an_address_for_users_stands_beside_the_pods_and_does_not_replace_them(tmp_path: Path) -> None:
+    text = '[systems.config-manager.api]\nurl = "http://config.example.com"\n'
+    system = load(write(tmp_path, text)).systems["config-manager"]
+    assert system.entry is not None
+    assert system.entry.url == "http://config.example.com"
+    assert system.discovered
+    assert system.instances == ()
 
 
 @pytest.mark.parametrize("reference", ['"k/config"', '{ file = "k/config" }'])
