@@ -91,7 +91,8 @@ def write_environment(folder: Path, *, system: str, version: str, namespace: str
         'platform = "kubernetes"',
         "",
         "[kubernetes]",
-        f"kubeconfig = {json.dumps(str(folder / 'gate.kubeconfig'))}",
+        f"kubeconfig = {json.dumps(str(folder / 'gate.kubeconfig'))}  # looks",
+        f"acts_with = {json.dumps(str(folder / 'drill.kubeconfig'))}  # breaks and mends",
         f"namespace = {json.dumps(namespace)}",
         "",
         f"[systems.{system}]",
@@ -109,5 +110,9 @@ def write_environment(folder: Path, *, system: str, version: str, namespace: str
         "[mutations]",
         "allowed = true",
         'namespace = "drillbook"',
+        "",
+        "[disruption]  # the marker is an annotation of the namespace",
+        "allowed = true",
+        "at_most = { instances = 7, share = 1.0 }",
     ]
     write_private(folder / "environment.toml", "\n".join(lines) + "\n")

@@ -13,13 +13,10 @@ from .machine import ALIAS, UNITS
 if TYPE_CHECKING:
     from .machine import Machine
 
-MARKED_AS = ("lab", "systemd")
-
 
 def write(machine: Machine) -> None:
-    """Write the marker and the environment file; secrets stand in it as references only."""
+    """Write the environment file; secrets stand in it as references only."""
     folder = Path(machine.folder)
-    write_private(folder / "drillbook-marker", "".join(f"{name}\n" for name in MARKED_AS))
     head = f"systems.{machine.system}"
     lines = [
         'name = "lab"',
@@ -51,6 +48,5 @@ def write(machine: Machine) -> None:
         "[disruption]",
         "allowed = true",
         "at_most = { instances = 3, share = 1.0 }",
-        f"marker = {json.dumps(str(folder / 'drillbook-marker'))}",
     ]
     write_private(machine.environment, "\n".join(lines) + "\n")

@@ -51,32 +51,51 @@ class Lab:
 def acquire(system: str, progress: Callable[[str], None], platform: str = "process") -> Lab:
     """Return the running lab of a system, or bring one up that ends with this process. Raises LabFailed.
 
-    A lab on Kubernetes is never brought up by a gate: it changes a cluster that may be somebody else's.
+    A lab on Kubernetes is never brought up by a gate: it changes a cluster that may be somebody else's; nor is a
+    systemd host, which takes minutes the first time.
     """
-    if platform == "compose":
-        return _acquire_compose(system, progress)
-    if platform == "systemd":
-        return Lab(_systemd_host(system))
-    if platform == "kubernetes":
-        return _on_kubernetes(system)
-    running = _registered(system)
+    running = running_on(system, platform)
     if running is not None:
         return Lab(running)
-    progress(f"bringing up the lab of {system}: PostgreSQL, Redis, the service")
-    return bring_up(system)
+    if platform not in _BRINGS_UP:
+        raise LabFailed(f"none of {system} is up on {platform}: drillbook lab up {system} --on {platform}")
+    how = _BRINGS_UP[platform]
+    progress(how.says.format(system=system))
+    return bring_up(system, *how.options, limit_s=how.limit_s)
 
 
-def _acquire_compose(system: str, progress: Callable[[str], None]) -> Lab:
-    """Return the lab on Docker Compose that is up, else bring one up. Raises LabFailed."""
+def running_on(system: str, platform: str) -> Path | None:
+    """Return the environment file of the lab that is up on a platform, or None."""
+    return _FINDS[platform](system)
+
+
+@dataclass(frozen=True)
+class _BringsUp:
+    """How a lab of our own is brought up on a platform."""
+
+    says: str
+    options: tuple[str, ...]
+    limit_s: float
+
+
+_BRINGS_UP = {
+    "process": _BringsUp("bringing up the lab of {system}: PostgreSQL, Redis, the service", (), _START_LIMIT_S),
+    "compose": _BringsUp(
+        "bringing up {system} on Docker Compose; the first time its images are pulled or built",
+        ("--on", "compose"),
+        _IMAGES_LIMIT_S,
+    ),
+}
+
+
+def _recorded(system: str) -> Path | None:
+    """Return the environment file that the record of a lab on Docker Compose names."""
     try:
         record = json.loads((state_directory() / "lab" / f"{system}.compose.json").read_text("utf-8"))
         path = Path(record["environment"])
     except (OSError, ValueError, KeyError, TypeError):
-        path = Path()
-    if path.is_file():
-        return Lab(path)
-    progress(f"bringing up {system} on Docker Compose; the first time its images are pulled or built")
-    return bring_up(system, "--on", "compose", limit_s=_IMAGES_LIMIT_S)
+        return None
+    return path if path.is_file() else None
 
 
 def command(*arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -100,20 +119,19 @@ def _registered(system: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _systemd_host(system: str) -> Path:
-    """Return the environment file of the systemd host that is up; starting one takes minutes, so a user does that."""
+def _systemd_host(system: str) -> Path | None:
+    """Return the environment file of the systemd host that is up."""
     arguments, environment = command("registered", system, "--on", "systemd")
     found = subprocess.run(arguments, env=environment, cwd="/", capture_output=True, check=False, timeout=_STOP_LIMIT_S)
-    if found.returncode:
-        raise LabFailed(found.stderr.decode(errors="replace").strip()[-800:])
-    return Path(str(json.loads(found.stdout)["environment"]))
+    return Path(str(json.loads(found.stdout)["environment"])) if found.returncode == 0 else None
 
 
-def _on_kubernetes(system: str) -> Lab:
+def _on_kubernetes(system: str) -> Path | None:
     path = state_directory() / "lab" / "kubernetes" / system / "environment.toml"
-    if not path.is_file():
-        raise LabFailed(f"none of {system} is up on Kubernetes: drillbook lab up {system} --on kubernetes")
-    return Lab(path)
+    return path if path.is_file() else None
+
+
+_FINDS = {"process": _registered, "compose": _recorded, "systemd": _systemd_host, "kubernetes": _on_kubernetes}
 
 
 def bring_up(system: str, *options: str, limit_s: float = _START_LIMIT_S) -> Lab:

@@ -279,9 +279,10 @@ def test_a_fault_takes_effect_and_its_undo_needs_data_alone(
 def test_the_containers_label_says_as_what_they_may_be_disrupted(lab: Path, tmp_path: Path) -> None:
     other = tmp_path / "prod.toml"
     other.write_text(lab.read_text("utf-8").replace('name = "lab"', 'name = "prod"'))
-    refused = enter(load(other), "prod", run=str(tmp_path))
+    refused = enter(load(other), "prod", run=str(tmp_path), lease_s=60)
     assert isinstance(refused, Refusal)
-    assert "the label drillbook.marker of config-manager's containers names compose, lab, not prod" in refused.reason
+    assert "the label drillbook.marker of every container of project" in refused.reason
+    assert "names compose, lab, not prod" in refused.reason
 
 
 # -- a broken eye

@@ -13,6 +13,7 @@ from .. import __version__, carried
 
 if TYPE_CHECKING:
     from ..faults.recover import Report
+    from ..model import System
 
 _DESCRIPTION = "Turns runbook sentences into checks and judges live environments by them."
 _EPILOG = """\
@@ -156,15 +157,48 @@ def _lab(arguments: list[str]) -> int:
 
 
 def _recover(options: argparse.Namespace) -> int:
+    from ..environment import BadEnvironment  # noqa: PLC0415 - see the module
     from ..faults import Held  # noqa: PLC0415 - see the module
     from ..faults.recover import recover  # noqa: PLC0415 - see the module
+    from ..model import CannotObserve  # noqa: PLC0415 - see the module
+    from ..platforms import PlatformRefused  # noqa: PLC0415 - see the module
 
+    bad = False
     try:
-        found = recover(options.env)
+        name, systems = _described(options.env)
+    except BadEnvironment as error:
+        print(f"drillbook recover: {error}\nundoing only what this machine has recorded", file=sys.stderr)
+        name, systems, bad = Path(options.env).stem, (), True
+    try:
+        found = recover(name, systems, say=lambda line: print(line, file=sys.stderr, flush=True))
     except Held as error:
         print(f"drillbook recover: {error}", file=sys.stderr)
         return 1
-    return _undone("recover", found)
+    except (CannotObserve, PlatformRefused) as error:
+        print(f"drillbook recover: {error.reason}; {error.mend}", file=sys.stderr)
+        return 1
+    return _undone("recover", found) or (4 if bad else 0)
+
+
+def _described(name: str) -> tuple[str, tuple[System, ...]]:
+    """Return an environment's name and systems by its name or file; a bare name without a file is taken as it is.
+
+    Raises:
+        BadEnvironment: its file is not in order.
+    """
+    from .. import labs  # noqa: PLC0415 - see the module
+    from ..environment import known, load, locate  # noqa: PLC0415 - see the module
+
+    if not name.endswith(".toml") and name not in known():
+        return name, ()
+    path = locate(name)
+    environment = load(path)
+    if environment.lab_systems:
+        running = labs.running_on(environment.lab_systems[0], environment.platform)
+        if running is None:
+            return environment.name, ()
+        environment = load(path, lab_environment=running)
+    return environment.name, tuple(environment.systems.values())
 
 
 def _abort(options: argparse.Namespace) -> int:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..model import CannotObserve
-from ..platforms import BearsMarks, Missing, platform_of
-from .records import Held, LeftBehind, LocalClaim, holder_of, leftovers
+from ..platforms import BearsMarks, Missing, PlatformRefused, platform_of
+from . import targets
+from .records import Held, LeftBehind, LocalClaim, holder_of, leftovers, now_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,17 +49,18 @@ def permit(
         _not_asked_for(environment, disrupt)
         or _not_marked(environment)
         or _too_much(environment, (*active, blast))
-        or _not_ours(environment.name, claim)
+        or _not_ours(environment, claim)
     )
 
 
-def enter(environment: Environment, disrupt: str | None, *, run: str) -> LocalClaim | Refusal:
-    """Take an environment for faults.
+def enter(environment: Environment, disrupt: str | None, *, run: str, lease_s: float) -> LocalClaim | Refusal:
+    """Take an environment for faults: on this machine, and on its targets where they can keep a claim.
 
     Args:
         environment: where.
         disrupt: the value of ``--disrupt``.
         run: the directory of the run's journal.
+        lease_s: the longest time that the run may hold harm.
 
     Returns:
         Our hold on it, or why it cannot be had.
@@ -67,9 +69,23 @@ def enter(environment: Environment, disrupt: str | None, *, run: str) -> LocalCl
     if refused is not None:
         return refused
     try:
-        return LocalClaim.take(environment.name, run=run)
+        return _taken(environment, run, lease_s)
     except (Held, LeftBehind) as error:
         return Refusal(str(error))
+    except (CannotObserve, PlatformRefused) as error:
+        return Refusal(f"{error.reason}; {error.mend}")
+
+
+def _taken(environment: Environment, run: str, lease_s: float) -> LocalClaim:
+    """Take it here, then on its targets. Raises Held, LeftBehind, CannotObserve, PlatformRefused."""
+    claim = LocalClaim.take(environment.name, run=run)
+    systems, ends_at = environment.systems.values(), now_s() + lease_s
+    try:
+        claim.copies = targets.take(environment.name, systems, claim.holder, claim.target_lock, ends_at=ends_at)
+    except BaseException:
+        claim.release()
+        raise
+    return claim
 
 
 def _not_asked_for(environment: Environment, disrupt: str | None) -> Refusal | None:
@@ -125,8 +141,7 @@ def _not_borne(environment: Environment, system: System) -> Refusal | None:
         return None
     listed = ", ".join(sorted(marks)) or "nothing"
     return Refusal(
-        f"the label drillbook.marker of {system.name}'s containers names {listed}, not {environment.name}; add it to "
-        f"all of them where they may be disrupted"
+        f"{bears.marker} names {listed}, not {environment.name}; add it there where {system.name} may be disrupted"
     )
 
 
@@ -156,13 +171,28 @@ def _too_much(environment: Environment, blasts: Iterable[Blast]) -> Refusal | No
     return None
 
 
-def _not_ours(name: str, claim: LocalClaim | None) -> Refusal | None:
-    if claim is not None:
-        if claim.held and claim.environment == name:
-            return None
-        return Refusal(f"{name} is not held by this run any more; start the run again")
+def _not_ours(environment: Environment, claim: LocalClaim | None) -> Refusal | None:
+    name = environment.name
+    if claim is None:
+        return _not_free(environment)
+    if claim.held and claim.environment == name:
+        return None
+    return Refusal(f"{name} is not held by this run any more; start the run again")
+
+
+def _not_free(environment: Environment) -> Refusal | None:
+    """Say why nobody could take the environment now, here or on its targets."""
+    name = environment.name
     holder = holder_of(name)
     if holder is not None:
         return Refusal(str(Held(name, holder)))
     left = leftovers(name)
-    return Refusal(str(LeftBehind(name, left))) if left else None
+    if left:
+        return Refusal(str(LeftBehind(name, left)))
+    try:
+        targets.look(name, environment.systems.values())
+    except (Held, LeftBehind) as error:
+        return Refusal(str(error))
+    except (CannotObserve, PlatformRefused) as error:
+        return Refusal(f"{error.reason}; {error.mend}")
+    return None

@@ -121,8 +121,10 @@ class Watchdog:
         return reply.text
 
     def disarm(self, record_id: str) -> None:
-        """Have a record removed that is proven undone. Raises WatchdogDied."""
-        self._ask_either("disarm", record_id, _ANSWER_S)
+        """Have a record removed that is proven undone. Raises WatchdogDied, NotUndone when a target keeps it."""
+        reply = self._ask_either("disarm", record_id, _ANSWER_S)
+        if not reply.ok:
+            raise NotUndone(reply.text)
         self._armed.pop(record_id, None)
 
     def close(self) -> bool:
@@ -149,6 +151,8 @@ class Watchdog:
             beat_limit_s=self._timing.beat_limit_s,
             lease_s=self._timing.lease_s,
             budget_s=self._timing.budget_s,
+            targets=[copy.address for copy in self._claim.copies],
+            token=self._claim.copies[0].token if self._claim.copies else "",
         )
         process = _spawn(self._claim.fd, self._journal.directory / "watchdog.log")
         try:

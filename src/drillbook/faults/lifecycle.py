@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, Self
 
 from ..model import CannotObserve
+from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
 from .records import new_record
 from .undo import BUDGET_S, NotUndone, WatchdogDied
@@ -116,7 +117,7 @@ class Undoer(Protocol):
         ...
 
     def disarm(self, record_id: str) -> None:
-        """Remove a record that is proven undone. Raises WatchdogDied."""
+        """Remove a record that is proven undone. Raises WatchdogDied, NotUndone when it cannot be removed."""
         ...
 
 
@@ -364,14 +365,15 @@ class Injection:
         if self._harmed:
             self._disarm()
         else:
-            self._claim.remove(self._record.id)
+            with contextlib.suppress(CannotObserve, PlatformRefused):  # what stays is a record of nothing
+                self._claim.remove(self._record.id)
             with contextlib.suppress(NotRecovered):
                 self._disarm()
 
     def _disarm(self) -> None:
         try:
             self._watchdog.disarm(self._record.id)
-        except WatchdogDied as error:
+        except (NotUndone, WatchdogDied) as error:
             raise self._not_recovered(str(error)) from None
 
     def _break(self, trouble: BaseException) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from ..model import Json
 
 T = TypeVar("T")
 Do = Literal["arm", "undo", "disarm", "beat", "finish"]
@@ -28,6 +31,10 @@ class Config:
     """The longest time that this run may hold harm, heartbeats or not."""
     budget_s: float
     """For one undo with all its tries."""
+    targets: list[dict[str, Json]]
+    """Where the claim lies as well: the way to each, as data."""
+    token: str
+    """The claim's token there; empty without targets."""
 
 
 @dataclass(frozen=True, slots=True)

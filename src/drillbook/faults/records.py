@@ -1,7 +1,7 @@
 """What must survive a run that dies: who holds an environment, until when, and how to undo what was done there.
 
 Locally an environment's claim is a directory (``<state>/faults/<environment>/``): a locked file, a lease, and one
-file for each undo. Elsewhere all three will be one object on the target; ``Claim`` is the face of both.
+file for each undo. Where the target can keep it, all three are one object there as well (``copies``).
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .. import clock
+from ..model import CannotObserve
+from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
 from ..state import state_directory
 from .undo import BadUndo, Undo
 
 if TYPE_CHECKING:
     from ..model import Json
+    from .copies import Copy
 
 _SHAPE = 1
 _SUFFIX = ".json"
@@ -108,6 +111,7 @@ class Leftover:
     """An undo record that nobody guards any more."""
 
     path: Path
+    """Its file; for one that lies on a target alone, its id."""
     record: Record | None
     problem: str | None = None
     """Why the record cannot be read."""
@@ -191,11 +195,18 @@ class LocalClaim:
         self.folder = folder
         self.fd = fd
         self.holder = holder
+        self.copies: tuple[Copy, ...] = ()
+        """The same on the targets, where those can keep it."""
 
     @property
     def epoch(self) -> int:
         """Counts the claims of this environment."""
         return self.holder.epoch
+
+    @property
+    def target_lock(self) -> Path:
+        """The file that whoever writes to a target for this claim locks."""
+        return self.folder / "target.lock"
 
     @property
     def held(self) -> bool:
@@ -240,21 +251,36 @@ class LocalClaim:
         os.ftruncate(self.fd, len(line))
 
     def put(self, record: Record) -> None:
-        """Write a record and put it onto the disk, its folder's entry included."""
-        write_durably(self.folder / f"{record.id}{_SUFFIX}", json.dumps(record.to_json(), indent=2) + "\n")
+        """Write a record and put it onto the disk, its folder's entry included, and onto the targets.
+
+        Raises:
+            PlatformRefused, CannotObserve: a target does not take it.
+        """
+        self._write(record)
+        for copy in self.copies:
+            copy.put(record)
 
     def mark(self, record: Record, evidence: str) -> None:
         """Note in a record that its harm is undone, for whoever waits for that."""
-        self.put(replace(record, undone=evidence))
+        self._write(replace(record, undone=evidence))
 
     def remove(self, record_id: str) -> None:
-        """Remove a record; one that is not there is fine."""
+        """Remove a record, from the targets first; one that is not there is fine.
+
+        Raises:
+            PlatformRefused, CannotObserve: a target keeps it, and so does the disk.
+        """
+        for copy in self.copies:
+            copy.remove(record_id)
         (self.folder / f"{record_id}{_SUFFIX}").unlink(missing_ok=True)
         _sync_folder(self.folder)
 
     def found(self) -> tuple[Leftover, ...]:
-        """Return all records there are."""
+        """Return all records there are on this machine."""
         return _found(self.folder)
+
+    def _write(self, record: Record) -> None:
+        write_durably(self.folder / f"{record.id}{_SUFFIX}", json.dumps(record.to_json(), indent=2) + "\n")
 
     def renew(self, lease: Lease) -> None:
         """Publish how long the claim holds."""
@@ -262,8 +288,15 @@ class LocalClaim:
         fresh.write_text(json.dumps(asdict(lease)) + "\n", "utf-8")
         fresh.replace(self.folder / "lease")
 
+    def drop_copies(self) -> None:
+        """Let go of the targets; one that cannot be reached keeps its claim until the lease is over."""
+        for copy in self.copies:
+            with contextlib.suppress(PlatformRefused, CannotObserve, BadUndo):
+                copy.drop()
+
     def release(self) -> None:
         """Let go."""
+        self.drop_copies()
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import journal as journals
+from ..model import CannotObserve
+from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
 from ..redaction import Redactor
 from . import families as _families
+from .address import address_of
 from .records import Holder, Leftover, LocalClaim, folder_of, holder_of, read_record
+from .targets import seize
 from .undo import BUDGET_S, BadUndo, NotUndone, perform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from ..model import System
 
 _AT_ONCE = 8
 _PROGRAM = b"drillbook.faults.watchdog"
@@ -50,26 +56,51 @@ class Report:
         return all(row.recovered for row in self.rows)
 
 
-def recover(where: str, *, budget_s: float = BUDGET_S) -> Report:
+def recover(
+    where: str,
+    systems: Iterable[System] = (),
+    *,
+    budget_s: float = BUDGET_S,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Report:
     """Undo all that a dead run has left in an environment, prove it, and remove the records.
 
     Args:
         where: the name of an environment, or the path of one record or of a folder of records.
+        systems: those of the environment, whose targets may keep what a run on another machine has left.
         budget_s: the limit for each record with all its tries; they do not wait for each other.
+        say: shows a line of progress.
 
     Raises:
         Held: a living run or its watchdog holds the environment, and will undo by itself.
+        CannotObserve, PlatformRefused: a target cannot be read or written.
     """
     if "/" in where:
         return _recover_files(Path(where), budget_s)
-    if not folder_of(where).is_dir():
+    systems = tuple(systems)
+    if not folder_of(where).is_dir() and not systems:
         return Report(where, ())
     claim = LocalClaim.take(where, run="", leftovers_are_fine=True)
     try:
-        rows = _all(claim.found(), lambda leftover: _heal(leftover, budget_s, remove=claim.remove))
+        claim.copies = seize(where, systems, claim.holder, claim.target_lock, say)
+        rows = _all(_found(claim, systems), lambda leftover: _heal(leftover, budget_s, remove=claim.remove))
     finally:
         claim.release()
     return Report(where, rows)
+
+
+def _found(claim: LocalClaim, systems: tuple[System, ...]) -> tuple[Leftover, ...]:
+    """Return what this machine's disk and the targets have, each record once; the latter with our own way there."""
+    ways = {system.name: address_of(system) for system in systems}
+    found = {leftover.path.stem: leftover for leftover in claim.found()}
+    for copy in claim.copies:
+        for leftover in copy.read().leftovers():
+            record = leftover.record
+            if record is not None and record.id not in found:
+                way = ways.get(str(record.undo.data.get("system")), {})
+                undo = replace(record.undo, data={**record.undo.data, **way})
+                found[record.id] = replace(leftover, record=replace(record, undo=undo))
+    return tuple(found.values())
 
 
 def abort(environment: str, *, timeout_s: float = BUDGET_S) -> Report:
@@ -126,8 +157,11 @@ def _heal(leftover: Leftover, budget_s: float, *, remove: Callable[[str], None])
     except (NotUndone, BadUndo) as error:
         row = Row(record.id, record.fault, recovered=False, text=str(error))
     else:
-        remove(record.id)
         row = Row(record.id, record.fault, recovered=True, text=undone.evidence, took_s=round(undone.took_s, 3))
+        try:
+            remove(record.id)
+        except (CannotObserve, PlatformRefused) as error:
+            row = replace(row, recovered=False, text=f"undone, but its record stays: {error.reason}; {error.mend}")
     _journal(Path(record.run), row)
     return row
 

@@ -51,7 +51,8 @@ class FaultSession:
         Raises:
             WatchdogDied: it did not start; nothing is held.
         """
-        claim = enter(environment, disrupt, run=str(journal.directory.absolute()))
+        timing = timing or Timing()
+        claim = enter(environment, disrupt, run=str(journal.directory.absolute()), lease_s=timing.lease_s)
         if isinstance(claim, Refusal):
             return claim
         try:

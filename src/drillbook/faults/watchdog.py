@@ -31,6 +31,7 @@ from ..platforms import PlatformRefused
 from ..redaction import Redactor
 from . import families as _families  # every kind of undo is loaded before the first harm
 from . import messages
+from .copies import LEASE_S, Fenced, copies_at
 from .messages import Command, Config, Reply
 from .records import Holder, Lease, LocalClaim, Record, folder_of, now_s
 from .undo import BadUndo, NotUndone, healer_of, perform
@@ -84,6 +85,8 @@ class Watchdog:
 
     def run(self, wake: int) -> int:
         """Guard until the runner is gone or says that it has finished. Return 0 when nothing is left behind."""
+        if self._claim.copies:
+            threading.Thread(target=self._renew_targets, daemon=True).start()
         cause = self._watch(wake)
         self._alone.set()
         self._fence(cause)
@@ -92,6 +95,7 @@ class Watchdog:
         for worker in self._workers:
             worker.join(max(0.0, end - time.monotonic()))
         left = self._claim.found()
+        self._claim.drop_copies()
         self._write("watchdog", state="ended", cause=cause, left=[row.words() for row in left])
         return 1 if left else 0
 
@@ -185,8 +189,11 @@ class Watchdog:
         guarded = self._guarded.get(told.record)
         if guarded is not None:
             with guarded.lock:
+                try:
+                    self._claim.remove(told.record)
+                except (CannotObserve, PlatformRefused) as error:
+                    return Reply(told.number, ok=False, text=f"undone, but its record stays: {error.reason}")
                 guarded.gone = True
-                self._claim.remove(told.record)
         return Reply(told.number, ok=True)
 
     def _undo(self, guarded: Guarded, cause: str) -> tuple[bool, str]:
@@ -234,7 +241,7 @@ class Watchdog:
             if guarded.gone:
                 return
         if self._undo(guarded, cause)[0]:
-            with guarded.lock:
+            with guarded.lock, contextlib.suppress(CannotObserve, PlatformRefused):  # then it stays on the disk too
                 self._claim.remove(guarded.record.id)
 
     def _hold(self, guarded: Guarded) -> None:
@@ -259,6 +266,21 @@ class Watchdog:
         expires_at = min(now_s() + self._config.beat_limit_s, self._ends_at)
         with contextlib.suppress(OSError):  # the lease is for onlookers; a full disk must not stop the guard
             self._claim.renew(Lease(self._claim.epoch, expires_at, self._ends_at))
+
+    def _renew_targets(self) -> None:
+        """Keep the leases on the targets; undo all when they cannot be kept: another may come by then."""
+        kept_at = time.monotonic()
+        while not self._alone.wait(LEASE_S / 3):
+            try:
+                for copy in self._claim.copies:
+                    copy.renew()
+                kept_at = time.monotonic()
+            except Fenced as lost:
+                self._fence(lost.reason)
+                return
+            except (CannotObserve, PlatformRefused) as error:
+                if time.monotonic() - kept_at >= LEASE_S:
+                    self._fence(f"the lease on the target could not be renewed: {error.reason}")
 
     def _tell(self, record: Record, cause: str, outcome: str, evidence: str, *, took_s: float | None) -> None:
         self._write(
@@ -335,6 +357,7 @@ def main() -> int:
         return 2
     ourselves = Holder("the watchdog", "", os.getpid(), "", config.journal, config.epoch)
     claim = LocalClaim(config.environment, folder_of(config.environment), config.lock_fd, ourselves)
+    claim.copies = copies_at(config.targets, config.token, claim.target_lock)
     journal = Journal(Path(config.journal), Redactor())
     return Watchdog(config, claim, journal).run(wake)
 

@@ -24,13 +24,17 @@ from .capabilities import (
     TargetGone,
 )
 from .choose import discovered, platform_of
+from .claims import Changed, KeepsClaim, Kept
 
 __all__ = [
     "BearsMarks",
+    "Changed",
     "Discovers",
     "Executed",
     "Executes",
     "InstanceState",
+    "KeepsClaim",
+    "Kept",
     "Kills",
     "Lists",
     "LogText",

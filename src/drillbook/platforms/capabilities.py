@@ -163,6 +163,11 @@ class Executes(Protocol):
 class BearsMarks(Protocol):
     """Reads from the target itself as which environments it may be disrupted."""
 
+    @property
+    def marker(self) -> str:
+        """Where the mark is, in words."""
+        ...
+
     def marks(self) -> frozenset[str]:
         """Return the names that everything there bears. Raises CannotObserve."""
         ...

@@ -32,6 +32,8 @@ from .capabilities import (
     Stopped,
     Stops,
 )
+from .claims import KeepsClaim
+from .compose_claim import EngineClaim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,6 +85,11 @@ class Project:
                 f"project {self.project.name} has no container of service {self.project.service}", mend=_UP
             )
         return tuple(sorted(found, key=lambda instance: instance.name))
+
+    @property
+    def marker(self) -> str:
+        """Where the mark is, in words."""
+        return f"the label {MARKER} of every container of project {self.project.name}"
 
     def marks(self) -> frozenset[str]:
         """Return the names in the label ``drillbook.marker`` that every container bears. Raises CannotObserve."""
@@ -139,6 +146,20 @@ class Project:
         result = _done(f"execute in {name}", lambda: self._container(name).exec_run(list(command)))
         assert isinstance(result.output, bytes)
         return Executed(result.exit_code or 0, result.output.decode("utf-8", errors="replace"))
+
+    def look(self, read: Callable[[DockerClient], R]) -> R:
+        """Read something else of the engine. Raises CannotObserve."""
+        return _seen(lambda: read(_client(self.project.host)))
+
+    def act(self, what: str, do: Callable[[DockerClient], R]) -> R:
+        """Do something else on the engine. Raises PlatformRefused."""
+        return _done(what, lambda: do(_client(self.project.host)))
+
+    def some_image(self, client: DockerClient) -> str | None:
+        """Return an image that the engine has because the project runs it; None without containers."""
+        labels = [f"{_LABEL}.project={self.project.name}"]
+        found = client.containers.list(all=True, filters={"label": labels}, limit=1)
+        return str(found[0].attrs["Image"]) if found else None
 
     def _containers(self) -> Iterator[Container]:
         """Return what Compose made, without ``compose run``'s passing containers."""
@@ -227,6 +248,8 @@ class ComposePlatform:
         known = (Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Executes, Discovers, BearsMarks)
         if capability in known:
             return cast("C", self._project)
+        if capability is KeepsClaim:
+            return cast("C", EngineClaim(self._project))
         return Missing(f"Docker Compose has no {capability.__name__}")
 
 

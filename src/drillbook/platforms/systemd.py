@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from ..model import CannotObserve
 from ..polling import TimedOut, wait_until
 from .capabilities import (
+    BearsMarks,
     InstanceState,
     Kills,
     Lists,
@@ -23,7 +24,9 @@ from .capabilities import (
     Stopped,
     Stops,
 )
+from .claims import KeepsClaim
 from .shell import shell_of
+from .systemd_claim import HostClaim
 from .units import DescribesUnits, UnitState
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ _PROPERTIES = (
     "Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "FragmentPath", "Description", "Type",
     "NotifyAccess", "StatusText", "MainPID", "Result", "ExecMainCode", "ExecMainStatus", "ExecMainStartTimestamp",
 )  # fmt: skip
+MARKER = "/etc/drillbook-marker"
 _EXITED = "1"
 _ENDED_BY_SIGNAL = ("2", "3")
 _STATES = {"activating": "starting", "reloading": "running", "deactivating": "stopping"}
@@ -128,6 +132,15 @@ class Units:
     def resume(self, name: str) -> None:
         """Let them go on. Raises PlatformRefused."""
         self._act(name, "kill", "--kill-who=all", "--signal=CONT")
+
+    @property
+    def marker(self) -> str:
+        """Where the mark is, in words."""
+        return f"the file {MARKER} on {self.where.host}"
+
+    def marks(self) -> frozenset[str]:
+        """Return the lines of that file; none when there is no such file. Raises CannotObserve."""
+        return frozenset(self.on_host(f"[ ! -e {MARKER} ] || cat {MARKER}").split())
 
     def may_act(self) -> str | None:
         """Return why the user may not act on the units, or None."""
@@ -222,8 +235,10 @@ class SystemdPlatform:
         """Return the capability, or Missing with the reason; whether the user may act is asked of the host."""
         if self._units is None:
             return Missing(f"{self._system.name}: the environment names no systemd host; {_NO_HOST}")
-        if capability in (Lists, ReadsLogs, RunsOnHost, DescribesUnits):
+        if capability in (Lists, ReadsLogs, RunsOnHost, DescribesUnits, BearsMarks):
             return cast("C", self._units)
+        if capability is KeepsClaim:
+            return cast("C", HostClaim(shell_of(self._units.where)))
         if capability in (Starts, Stops, Kills, Pauses):
             reason = self._units.may_act()
             return cast("C", self._units) if reason is None else Missing(reason)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from ...model import CannotObserve, Instance
 from ...polling import TimedOut, wait_until
 from ..capabilities import (
+    BearsMarks,
     Discovers,
     InstanceState,
     Kills,
@@ -24,13 +25,16 @@ from ..capabilities import (
     Stops,
     TargetGone,
 )
+from ..claims import KeepsClaim
 from .api import Api, Object, api_of
+from .claim import NamespaceClaim
 from .forward import PodWay
 
 if TYPE_CHECKING:
     from ...model import Cluster, System, Way
 
 C = TypeVar("C")
+MARKER = "drillbook.dev/disruptible"
 _GONE_S = 10.0
 _MEND = "check the rights and the state: kubectl auth can-i --list, kubectl get pods"
 _TAIL_LINES = 20000
@@ -49,8 +53,13 @@ class KubernetesPlatform:
         """Return the capability, or Missing with the reason."""
         if self._system.cluster is None:
             return Missing(f"{self._system.name}: the environment has no [kubernetes] table")
-        if capability in (Lists, ReadsLogs, Stops, Kills, Discovers, Reaches, Scales, RollsOut):
+        if capability in (Lists, ReadsLogs, Stops, Kills, Discovers, Reaches, Scales, RollsOut, BearsMarks):
             return cast("C", self)
+        if capability is KeepsClaim:
+            try:
+                return cast("C", NamespaceClaim(self._act_api()))
+            except PlatformRefused as error:
+                return Missing(error.reason)
         return Missing(
             f"a pod has no {capability.__name__}: it is replaced, never started again or frozen through the API"
         )
@@ -95,6 +104,20 @@ class KubernetesPlatform:
         lines = answer.text.splitlines()
         whole = len(lines) < _TAIL_LINES and len(answer.text) < limit_bytes
         return LogText(tuple(lines), whole=whole)
+
+    @property
+    def marker(self) -> str:
+        """Where the mark is, in words."""
+        return f"the annotation {MARKER} of namespace {cast('Cluster', self._system.cluster).namespace}"
+
+    def marks(self) -> frozenset[str]:
+        """Return the names in that annotation, parted by commas or spaces. Raises CannotObserve."""
+        api = self._api()
+        namespace = api.get(f"/api/v1/namespaces/{api.cluster.namespace}")
+        if namespace is None:
+            raise CannotObserve(f"there is no namespace {api.cluster.namespace}", mend="check [kubernetes] namespace")
+        annotations = namespace["metadata"].get("annotations") or {}
+        return frozenset(str(annotations.get(MARKER, "")).replace(",", " ").split())
 
     # -- acting
 
