@@ -15,12 +15,16 @@ from .capabilities import (
     PlatformRefused,
     Reaches,
     ReadsLogs,
+    ReportsUsage,
+    Restarts,
+    RollsBack,
     RollsOut,
     RunsOnHost,
     Scales,
     Starts,
     Stopped,
     Stops,
+    Usage,
 )
 from .choose import discovered, platform_of
 
@@ -39,12 +43,16 @@ __all__ = [
     "PlatformRefused",
     "Reaches",
     "ReadsLogs",
+    "ReportsUsage",
+    "Restarts",
+    "RollsBack",
     "RollsOut",
     "RunsOnHost",
     "Scales",
     "Starts",
     "Stopped",
     "Stops",
+    "Usage",
     "discovered",
     "platform_of",
 ]
