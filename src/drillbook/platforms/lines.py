@@ -1,4 +1,4 @@
-"""The lines of a log since a moment, told by the times that they carry."""
+"""The lines of a log: its end within a limit, and what was said since a moment by the times that they carry."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from .capabilities import LogText
 
 _TIME = re.compile(r"^\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?)( ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?")
 _KEYS = ("timestamp", "time", "ts", "@timestamp")
+
+
+def last(found: list[str], limit_bytes: int, *, whole: bool) -> LogText:
+    """Return the last lines within the limit; ``whole`` says whether ``found`` begins where the log does."""
+    size = 0
+    for count, line in enumerate(reversed(found)):
+        size += len(line.encode()) + 1
+        if size > limit_bytes:
+            return LogText(tuple(found[len(found) - count :]), whole=False)
+    return LogText(tuple(found), whole=whole)
 
 
 def since(text: LogText, since_s: float) -> LogText:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..model import CannotObserve
 from ..polling import TimedOut, wait_until
+from . import lines
 from .capabilities import (
     EXECUTE_S,
     Executed,
@@ -230,10 +231,10 @@ class Units:
                 f"the journal of {unit} on {self.where.host}: {_last_line(said.err) or 'not readable'}",
                 mend="add the user to the group systemd-journal",
             )
-        first, _, newest = said.out.rpartition("--\n")
-        entries = _entries(newest)
-        whole = len(entries) < most
-        return LogText(tuple({**_entries(first), **entries}.values()), whole=whole)
+        head, _, tail = said.out.rpartition("--\n")
+        first, newest = _entries(head), _entries(tail)
+        found = [line for cursor, line in first.items() if cursor not in newest] + list(newest.values())
+        return lines.last(found, limit_bytes, whole=len(newest) < most)
 
     def on_host(self, script: str) -> str:
         """Run a read-only script on the host and return its output. Raises CannotObserve."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from ... import clock
 from ...model import CannotObserve, Instance
 from ...polling import TimedOut, wait_until
+from .. import lines
 from ..capabilities import (
     EXECUTE_S,
     Discovers,
@@ -133,16 +134,9 @@ class KubernetesPlatform:
             raise CannotObserve(f"GET {path}: {answer.status}", mend="kubectl get pods")
         if len(answer.text) >= _MOST_LOG_BYTES:
             raise CannotObserve(f"GET {path}: the last lines are more than {_MOST_LOG_BYTES} bytes", mend="log less")
-        lines = answer.text.splitlines()
-        whole = len(lines) < _TAIL_LINES
-        if since_s is not None:
-            lines = _without_times(lines, since_s)
-        size = 0
-        for count, line in enumerate(reversed(lines)):
-            size += len(line.encode()) + 1
-            if size > limit_bytes:
-                return LogText(tuple(lines[len(lines) - count :]), whole=False)
-        return LogText(tuple(lines), whole=whole)
+        found = answer.text.splitlines()
+        whole = len(found) < _TAIL_LINES
+        return lines.last(found if since_s is None else _without_times(found, since_s), limit_bytes, whole=whole)
 
     def usage(self, name: str) -> Usage:
         """Return what metrics.k8s.io says of a pod: an average over its last window. Raises CannotObserve."""
@@ -292,9 +286,9 @@ def _name(pod: Object) -> str:
     return str(pod["metadata"]["name"])
 
 
-def _without_times(lines: list[str], since_s: float) -> list[str]:
+def _without_times(found: list[str], since_s: float) -> list[str]:
     """Return the lines since a moment, without the time that the API has put before each."""
-    pairs = (line.partition(" ") for line in lines)
+    pairs = (line.partition(" ") for line in found)
     return [text for at, _, text in pairs if clock.parse(at).timestamp() >= since_s]
 
 
