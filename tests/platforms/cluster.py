@@ -17,6 +17,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from drillbook.environment import load
+from drillbook.model import System
 from drillbook.polling import wait_until
 
 from ..running import ROOT, Run, gate
@@ -57,6 +59,17 @@ class Cluster:
         )
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done.stdout
+
+    def system(self, account: str = "gate", **table: str) -> System:
+        """Return the system as an environment file gives it, seen by ``gate``, ``drill``, or ``tester``: who tests."""
+        lines = (self.folder / "environment.toml").read_text("utf-8").splitlines()
+        if account == "tester":
+            lines = [line for line in lines if not line.startswith("kubeconfig")]
+        text = "\n".join(lines).replace("gate.kubeconfig", f"{account}.kubeconfig")
+        added = "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+        path = self.folder / "environment-of-test.toml"
+        path.write_text(text.replace("[kubernetes]\n", f"[kubernetes]\n{added}"), "utf-8")
+        return load(path).systems["config-manager"]
 
     def gate(self, reports: Path, *arguments: str, environment: str | Path = "kubernetes") -> Run:
         """Run the gate as users do."""

@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drillbook.environment import load, locate
-from drillbook.model import CannotObserve, System
+from drillbook.environment import load
+from drillbook.model import CannotObserve
 from drillbook.platforms import (
+    Executes,
     Kills,
-    Lists,
     Missing,
-    Pauses,
     PlatformRefused,
-    ReadsLogs,
+    Restarts,
+    RollsBack,
     RollsOut,
     Scales,
-    Starts,
     Stops,
     discovered,
     platform_of,
@@ -30,14 +28,21 @@ from drillbook.platforms import (
 from drillbook.platforms.kubernetes import KubernetesPlatform
 from drillbook.trace import broken_on
 
-from ..requires import require
 from ..running import ROOT
-from .cluster import HINT, Cluster, alone, brought_up, is_there, planted
+from .cluster import Cluster, alone, planted
 
+pytestmark = pytest.mark.xdist_group("kubernetes")  # one namespace for all of them
 ROWS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
 HERE = {name: row for name, row in ROWS.items() if "kubernetes" in row["platforms"]}
 LOOKING = ["get pods", "list pods", "get pods/log", "list services", "list deployments.apps", "list statefulsets.apps"]
-LOOKING += ["list events", "get configmaps/llm-config-manager-config", "create pods/portforward", "list nodes"]
+LOOKING += [
+    "list replicasets.apps",
+    "get pods.metrics.k8s.io",
+    "list events",
+    "get configmaps/llm-config-manager-config",
+    "create pods/portforward",
+    "list nodes",
+]
 BREAKING = ["delete pods", "patch deployments.apps/scale", "patch statefulsets.apps/scale"]
 BREAKING += ["patch deployments.apps/llm-config-manager"]
 NEVER = ["get secrets", "list secrets", "create pods/exec", "create pods", "get configmaps/other", "delete namespaces"]
@@ -47,23 +52,6 @@ NEVER += [
     "delete persistentvolumeclaims",
     "impersonate users",
 ]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    require("kubernetes", is_there(), HINT)
-    with brought_up(tmp_path_factory.mktemp("state")) as found:
-        yield found
-
-
-def system_of(cluster: Cluster, account: str = "gate", **table: str) -> System:
-    """Return the system as an environment file gives it, seen by one of the accounts."""
-    text = (cluster.folder / "environment.toml").read_text("utf-8")
-    text = text.replace("gate.kubeconfig", f"{account}.kubeconfig")
-    added = "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
-    path = cluster.folder / "environment-of-test.toml"
-    path.write_text(text.replace("[kubernetes]\n", f"[kubernetes]\n{added}"), "utf-8")
-    return load(locate(str(path))).systems["config-manager"]
 
 
 def test_a_healthy_system_is_met_in_every_criterion(cluster: Cluster, tmp_path: Path) -> None:
@@ -83,91 +71,53 @@ def test_what_a_deploy_needs_is_met(cluster: Cluster, tmp_path: Path) -> None:
     }
 
 
-def test_pods_are_listed_by_component(cluster: Cluster) -> None:
-    system = system_of(cluster)
-    lists = platform_of(system).can(Lists)  # type: ignore[type-abstract] # a protocol is asked for by its type
-    assert not isinstance(lists, Missing)
-    found = lists.list_instances()
-    assert sorted(one.component for one in found) == ["api"] * 3 + ["postgres"] + ["redis"] * 3
-    assert all(one.running and one.started_at for one in found)
-
-
 def test_instances_are_the_pods_of_the_moment(cluster: Cluster) -> None:
-    system = discovered(system_of(cluster))
+    system = discovered(cluster.system())
     assert len({one.name for one in system.instances}) == 3
     assert all(one.way is not None for one in system.instances)
-    by_address = discovered(system_of(cluster, reach="address"))
+    by_address = discovered(cluster.system(reach="address"))
     assert all(one.way is None and one.url is not None for one in by_address.instances)
     assert {one.name for one in by_address.instances} == {one.name for one in system.instances}
-
-
-def test_a_pods_log_is_read(cluster: Cluster) -> None:
-    system = discovered(system_of(cluster))
-    reads = platform_of(system).can(ReadsLogs)  # type: ignore[type-abstract] # as above
-    assert not isinstance(reads, Missing)
-    whole = reads.read_log(system.instances[0], limit_bytes=1 << 20)
-    assert whole.whole
-    assert any("Server is ready to accept connections" in line for line in whole.lines)
-    assert not reads.read_log(system.instances[0], limit_bytes=200).whole
-
-
-@pytest.mark.parametrize("capability", [Starts, Pauses])
-def test_what_a_pod_cannot_do_is_missing_with_the_reason(cluster: Cluster, capability: type[Any]) -> None:
-    found = platform_of(system_of(cluster)).can(capability)
-    assert isinstance(found, Missing)
-    assert capability.__name__ in found.reason
-
-
-@pytest.mark.parametrize("harm", ["stop", "kill"])
-def test_a_pod_that_is_ended_is_replaced_by_another(cluster: Cluster, harm: str) -> None:
-    system = discovered(system_of(cluster, "drill"))
-    platform = platform_of(system)
-    name = system.instances[0].name
-    if harm == "stop":
-        stops = platform.can(Stops)  # type: ignore[type-abstract] # as above
-        assert not isinstance(stops, Missing)
-        stopped = stops.stop(name, grace_s=15)
-        assert (stopped.exit_code, stopped.killed) == (0, False)
-        assert stopped.took_s < 15
-    else:
-        kills = platform.can(Kills)  # type: ignore[type-abstract] # as above
-        assert not isinstance(kills, Missing)
-        kills.kill(name)
-    cluster.settle()
-    names = {one.name for one in discovered(system_of(cluster, "drill")).instances}
-    assert name not in names
-    assert len(names) == 3
-
-
-def test_a_component_is_scaled_and_rolled_out(cluster: Cluster) -> None:
-    system = system_of(cluster, "drill")
-    scales = platform_of(system).can(Scales)  # type: ignore[type-abstract] # as above
-    rolls = platform_of(system).can(RollsOut)  # type: ignore[type-abstract] # as above
-    assert not isinstance(scales, Missing)
-    assert not isinstance(rolls, Missing)
-    assert scales.scale("api", 2) == 3
-    cluster.settle()
-    assert len(discovered(system).instances) == 2
-    assert scales.scale("api", 3) == 2
-    cluster.settle()
-    before = {one.name for one in discovered(system).instances}
-    rolls.roll_out("api", {"metadata": {"annotations": {"drillbook.dev/rolled-out": "1"}}})
-    cluster.settle()
-    assert not before & {one.name for one in discovered(system).instances}
 
 
 def test_the_gates_account_may_look_and_break_nothing(cluster: Cluster) -> None:
     assert allowed(cluster, "gate", LOOKING) == set(LOOKING)
     assert allowed(cluster, "gate", BREAKING + NEVER) == set()
-    platform = platform_of(discovered(system_of(cluster)))
+    platform = platform_of(discovered(cluster.system()))
     assert isinstance(platform, KubernetesPlatform)
+    for capability in (Stops, Kills, Scales, RollsOut, RollsBack, Restarts, Executes):
+        found = platform.can(capability)
+        assert isinstance(found, Missing)
+        assert "this account may not" in found.reason
     with pytest.raises(PlatformRefused, match="403"):
-        platform.kill(discovered(system_of(cluster)).instances[0].name)
+        platform.kill(discovered(cluster.system()).instances[0].name)
 
 
 def test_the_drills_account_may_break_what_drills_break_and_read_no_secret(cluster: Cluster) -> None:
     assert allowed(cluster, "drill", LOOKING + BREAKING) == {*LOOKING, *BREAKING}
     assert allowed(cluster, "drill", NEVER) == set()
+
+
+def test_who_may_execute_runs_a_command_in_a_pod_within_its_limit(cluster: Cluster) -> None:
+    system = discovered(cluster.system("tester"))
+    executes = platform_of(system).can(Executes)  # type: ignore[type-abstract] # a protocol is asked for by its type
+    assert not isinstance(executes, Missing)
+    name = system.instances[0].name
+    done = executes.execute(name, ("sh", "-c", "echo said; exit 3"))
+    assert (done.exit_code, done.output) == (3, "said\n")
+    with pytest.raises(PlatformRefused, match="within 1 s"):
+        executes.execute(name, ("sleep", "9"), limit_s=1)
+    with pytest.raises(PlatformRefused, match="no-such-program"):
+        executes.execute(name, ("no-such-program",))
+    with pytest.raises(PlatformRefused, match="404"):
+        executes.execute("no-such-pod", ("true",))
+
+
+def test_a_first_revision_and_a_statefulset_cannot_be_rolled_back(cluster: Cluster) -> None:
+    back = platform_of(cluster.system("drill")).can(RollsBack)  # type: ignore[type-abstract] # as above
+    assert not isinstance(back, Missing)
+    with pytest.raises(PlatformRefused, match="keeps no earlier revision"):
+        back.roll_back("redis")
 
 
 def allowed(cluster: Cluster, account: str, rights: list[str]) -> set[str]:

@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import socket
 import subprocess
-import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drillbook import environment as environments
 from drillbook.faults import KillInstance, PauseInstance, StopInstance
 from drillbook.faults import families as _families
 from drillbook.faults.undo import Undo, perform
-from drillbook.model import CannotObserve, System, SystemdHost
+from drillbook.model import CannotObserve, SystemdHost
 from drillbook.platforms import Kills, Lists, Missing, Pauses, ReadsLogs, Starts, Stops, platform_of
 from drillbook.platforms.systemd import Units
 from drillbook.polling import wait_until
 from drillbook.trace import broken_on
 
-from ..requires import require
 from ..running import ROOT, Run, gate
+from .host import Host
 
-SERVICE = "llm-config-manager.service"
-DROP_IN = f"/etc/systemd/system/{SERVICE}.d/defect.conf"
+pytestmark = pytest.mark.xdist_group("systemd")  # one host for all of them
 CONTROLS: dict[str, dict[str, Any]] = {
     name: row
     for name, row in tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8")).items()
@@ -44,88 +39,10 @@ PREFLIGHT = [name for name, row in CONTROLS.items() if row.get("stage") == "pref
 del _families  # imported for its registrations
 
 
-@dataclass
-class Host:
-    """The lab's host, and how its root acts on it."""
-
-    environment: Path
-    container: str
-    dirty: bool = False
-    """Whether something was planted or broken since the last refresh."""
-
-    @property
-    def system(self) -> System:
-        return environments.load(self.environment).systems["config-manager"]
-
-    @property
-    def units(self) -> Units:
-        assert self.system.systemd is not None
-        return Units(self.system.systemd)
-
-    def root(self, script: str) -> str:
-        done = subprocess.run(
-            ["docker", "exec", "-i", self.container, "sh", "-euc", script],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, f"{script}: {done.stderr or done.stdout}"
-        return done.stdout
-
-    def refresh(self, *lines: str) -> None:
-        """Start everything anew, with these lines in a drop-in and an empty journal; return when all is ready."""
-        text = "".join(f"{line}\n" for line in lines)
-        plant = f"mkdir -p $(dirname {DROP_IN})\nprintf %s '[Service]\n{text}' > {DROP_IN}" if lines else ""
-        self.root(
-            f"for unit in {SERVICE} postgresql@15-main redis-server\ndo systemctl kill --signal=CONT $unit || true\n"
-            "done\n"
-            f"rm -f {DROP_IN}\n{plant}\nsystemctl daemon-reload\nsystemctl stop {SERVICE}\nsystemctl reset-failed\n"
-            "journalctl --quiet --rotate --vacuum-size=1\n"
-            f"systemctl start postgresql@15-main redis-server {SERVICE}"
-        )
-        wait_until(self._answers, what="the service", timeout_s=20)
-
-    def _answers(self) -> bool:
-        return self.root("curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8080/ready || true") == "200"
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Host]:
-    present = (
-        shutil.which("docker") is not None
-        and not subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False).returncode
-    )
-    require("systemd", present, "a systemd host is a container, and no Docker engine answers")
-    drillbook = [sys.executable, "-m", "drillbook.cli", "lab"]
-    up = subprocess.run(
-        [*drillbook, "up", "config-manager", "--on", "systemd"],
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert up.returncode == 0, up.stderr
-    assert "waiting for PostgreSQL" in up.stderr
-    try:
-        found = subprocess.run(
-            [*drillbook, "registered", "--on", "systemd"], capture_output=True, check=True, timeout=60
-        )
-        record = json.loads(found.stdout)
-        yield Host(Path(record["environment"]), record["container"])
-    finally:
-        subprocess.run([*drillbook, "down", "--on", "systemd"], check=True, timeout=120)
-    assert not Path(record["folder"]).exists()
-    left = subprocess.run(["docker", "ps", "-aqf", f"name={record['container']}"], capture_output=True, check=True)
-    assert not left.stdout.strip()
-
-
 @pytest.fixture
 def host(machine: Host) -> Host:
     """The host, healthy."""
-    if machine.dirty:
-        machine.refresh()
-        machine.dirty = False
+    machine.heal(journal=True)
     return machine
 
 
@@ -144,12 +61,6 @@ def test_every_criterion_is_met_on_a_healthy_host(tmp_path: Path) -> None:
     assert len(run.verdicts()) == 42
 
 
-def test_the_platform_lists_all_units_with_their_processes(host: Host) -> None:
-    listed = {state.name: state for state in host.units.list_instances()}
-    assert set(listed) == {"api", "postgres", "redis"}
-    assert all(state.running and state.pid and state.started_at for state in listed.values())
-
-
 def test_a_round_trip_on_the_shared_connection_is_fast(host: Host) -> None:
     host.units.list_instances()
     began = time.monotonic()
@@ -158,32 +69,10 @@ def test_a_round_trip_on_the_shared_connection_is_fast(host: Host) -> None:
     assert (time.monotonic() - began) / 5 < 0.3
 
 
-def test_a_stop_in_good_order_tells_its_exit_code(calm: Host) -> None:
-    stopped = calm.units.stop("api", grace_s=12)
-    assert (stopped.exit_code, stopped.killed) == (0, False)
-    state = next(state for state in calm.units.list_instances() if state.name == "api")
-    assert (state.state, state.exit_code) == ("exited", 0)
-    calm.units.start("api")
-    wait_until(lambda: _state(calm, "api") == "running", what="api", timeout_s=20)
-
-
 def test_a_stop_that_takes_too_long_ends_in_a_kill(calm: Host) -> None:
     calm.refresh("Environment=LLM_CONFIG_DEFECT=never-drains")
     stopped = calm.units.stop("api", grace_s=1)
     assert (stopped.exit_code, stopped.killed) == (-9, True)
-
-
-def test_a_killed_unit_has_ended_by_the_signal(calm: Host) -> None:
-    calm.units.kill("api")
-    state = next(state for state in calm.units.list_instances() if state.name == "api")
-    assert (state.state, state.exit_code) == ("exited", -9)
-
-
-def test_a_paused_unit_is_listed_as_paused_until_it_goes_on(calm: Host) -> None:
-    calm.units.pause("api")
-    assert _state(calm, "api") == "paused"
-    calm.units.resume("api")
-    assert _state(calm, "api") == "running"
 
 
 def test_on_the_host_itself_no_ssh_is_needed() -> None:

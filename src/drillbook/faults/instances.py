@@ -224,10 +224,11 @@ def _replaces(system: System) -> bool:
     """Say whether the platform puts another copy in the place of one that has ended, rather than start it."""
     platform = platform_of(system)
     starts = platform.can(Starts)  # type: ignore[type-abstract] # a protocol is asked for by its type
-    scales = platform.can(Scales)  # type: ignore[type-abstract] # as above
-    if isinstance(starts, Missing) and isinstance(scales, Missing):
+    if not isinstance(starts, Missing):
+        return False
+    if isinstance(platform.can(Scales), Missing):  # type: ignore[type-abstract] # as above
         raise PlatformRefused(starts.reason, mend="choose a fault that this platform can undo")
-    return isinstance(starts, Missing)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from .capabilities import (
     PlatformRefused,
     Reaches,
     ReadsLogs,
+    ReportsUsage,
+    Restarts,
+    RollsBack,
     RollsOut,
     RunsOnHost,
     Scales,
@@ -22,6 +25,7 @@ from .capabilities import (
     Stopped,
     Stops,
     TargetGone,
+    Usage,
 )
 from .choose import discovered, platform_of
 from .claims import Changed, KeepsClaim, Kept
@@ -44,6 +48,9 @@ __all__ = [
     "PlatformRefused",
     "Reaches",
     "ReadsLogs",
+    "ReportsUsage",
+    "Restarts",
+    "RollsBack",
     "RollsOut",
     "RunsOnHost",
     "Scales",
@@ -51,6 +58,7 @@ __all__ = [
     "Stopped",
     "Stops",
     "TargetGone",
+    "Usage",
     "discovered",
     "platform_of",
 ]

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from ..model import CannotObserve
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..model import Instance, Way
 
 C = TypeVar("C")
+EXECUTE_S = 10.0
 
 
 class PlatformRefused(Exception):
@@ -83,7 +86,7 @@ class LogText:
 
     lines: tuple[str, ...]
     whole: bool
-    """Whether the log's beginning is included."""
+    """Whether its beginning is included, or all since the moment that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,26 @@ class Executed:
     exit_code: int
     output: str
     """What it wrote, both streams together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an instance, with all its processes, uses of its machine now."""
+
+    memory_bytes: int
+    cpu_s: float | None = None
+    """CPU time since its start; None where the platform tells the share alone."""
+    cpu_share: float | None = None
+    """How many CPUs it kept busy over the last seconds; None where the platform tells the time alone."""
+
+
+def named(states: Sequence[InstanceState], name: str) -> tuple[InstanceState, ...]:
+    """Return the instance of this name, or all instances of this component. Raises PlatformRefused for none."""
+    found = tuple(state for state in states if name in (state.name, state.component))
+    if not found:
+        names = ", ".join(dict.fromkeys(word for state in states for word in (state.name, state.component)))
+        raise PlatformRefused(f"there is no instance or component {name!r}", mend=f"there are {names or 'none'}")
+    return found
 
 
 class Lists(Protocol):
@@ -106,8 +129,17 @@ class Lists(Protocol):
 class ReadsLogs(Protocol):
     """Reads what an instance has logged."""
 
-    def read_log(self, instance: Instance, *, limit_bytes: int) -> LogText:
-        """Return the last lines within the limit. Raises CannotObserve when there is no log."""
+    def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
+        """Return the last lines within the limit.
+
+        Args:
+            instance: whose log.
+            limit_bytes: how much of it at most.
+            since_s: only what was logged at or after this moment, in seconds since the epoch.
+
+        Raises:
+            CannotObserve: there is no log, or nothing in it says when it was written.
+        """
         ...
 
 
@@ -152,11 +184,30 @@ class Pauses(Protocol):
         ...
 
 
+class Restarts(Protocol):
+    """Restarts what runs, in the platform's own way."""
+
+    def restart(self, name: str) -> None:
+        """Restart an instance, or every copy of a component, within the platform's own grace.
+
+        Return when it is under way: the list says when all are ready. Raises PlatformRefused, CannotObserve.
+        """
+        ...
+
+
 class Executes(Protocol):
     """Runs a command beside an instance, in its own surroundings."""
 
-    def execute(self, name: str, command: tuple[str, ...]) -> Executed:
-        """Run it to its end. Raises PlatformRefused when it cannot be run."""
+    def execute(self, name: str, command: tuple[str, ...], *, limit_s: float = EXECUTE_S) -> Executed:
+        """Run it to its end. Raises PlatformRefused when it cannot be run, or takes longer than the limit."""
+        ...
+
+
+class ReportsUsage(Protocol):
+    """Tells what an instance uses."""
+
+    def usage(self, name: str) -> Usage:
+        """Return what it uses now. Raises CannotObserve when it does not run, or nobody keeps count."""
         ...
 
 
@@ -206,6 +257,14 @@ class RollsOut(Protocol):
 
     def roll_out(self, component: str, template: dict[str, Any]) -> None:
         """Change what the copies are made from and return at once. Raises PlatformRefused."""
+        ...
+
+
+class RollsBack(Protocol):
+    """Takes the last roll-out of a component back."""
+
+    def roll_back(self, component: str) -> None:
+        """Put back what the copies were made from before it, and return at once. Raises PlatformRefused."""
         ...
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 import threading
 import time
-from typing import TYPE_CHECKING, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from ..model import CannotObserve, ComposeProject, Instance
 from ..polling import TimedOut, wait_until
+from . import compose_program
 from .capabilities import (
+    EXECUTE_S,
     BearsMarks,
     Discovers,
     Executed,
@@ -28,18 +31,27 @@ from .capabilities import (
     Pauses,
     PlatformRefused,
     ReadsLogs,
+    ReportsUsage,
+    Restarts,
+    RollsBack,
+    RollsOut,
+    Scales,
     Starts,
     Stopped,
     Stops,
+    TargetGone,
+    Usage,
+    named,
 )
 from .claims import KeepsClaim
 from .compose_claim import EngineClaim
+from .limited import limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from docker import DockerClient
-    from docker.models.containers import Container
+    from docker.models.containers import Container, ExecResult
 
     from ..model import System
 
@@ -51,6 +63,8 @@ API = "api"
 _LABEL = "com.docker.compose"
 _ANSWER_S = 3
 _DEATH_S = 5.0
+_GRACE_S = 10
+"""The engine's own, for a container that names none."""
 _KILLED = 137
 _SIGNALS = range(129, 193)
 _LOG_LINES = 20_000
@@ -58,6 +72,13 @@ _NOBODY = "127.0.0.1:0"
 _ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - what the engine says, not what we bind
 _MEND = "start the engine (docker info must answer), or name it as host under [compose] or in DOCKER_HOST"
 _UP = "bring it up: docker compose up -d --wait (of the lab: drillbook lab up config-manager --on compose)"
+_GIVEN: tuple[Any, ...] = (
+    Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Restarts, Executes, ReportsUsage, Discovers, BearsMarks,
+)  # fmt: skip
+_WHY_NOT: dict[Any, str] = {
+    RollsOut: "Docker Compose rolls out what the project's files say: change them and run docker compose up -d --wait",
+    RollsBack: "Docker Compose keeps no earlier version: put the files back and run docker compose up -d --wait",
+}
 _STATES = {"created": "exited", "restarting": "starting", "removing": "stopping", "dead": "exited"}
 _local = threading.local()
 
@@ -96,9 +117,9 @@ class Project:
         found = _seen(lambda: [one.labels.get(MARKER, "").split() for one in self._containers()])
         return frozenset.intersection(*map(frozenset, found)) if found else frozenset()
 
-    def read_log(self, instance: Instance, *, limit_bytes: int) -> LogText:
+    def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
         """Return the last lines that the container wrote. Raises CannotObserve."""
-        text = _seen(lambda: self._container(instance.name).logs(tail=_LOG_LINES))
+        text = _seen(lambda: self._container(instance.name).logs(tail=_LOG_LINES, since=since_s))
         lines = text[-limit_bytes:].decode("utf-8", errors="replace").splitlines()
         whole = len(text) <= limit_bytes and len(lines) < _LOG_LINES
         return LogText(tuple(lines if len(text) <= limit_bytes else lines[1:]), whole=whole)
@@ -141,9 +162,46 @@ class Project:
         """Let it go on. Raises PlatformRefused."""
         _done(f"unpause {name}", lambda: self._container(name).unpause())
 
-    def execute(self, name: str, command: tuple[str, ...]) -> Executed:
-        """Run a command in the container. Raises PlatformRefused."""
-        result = _done(f"execute in {name}", lambda: self._container(name).exec_run(list(command)))
+    def restart(self, name: str) -> None:
+        """Let the engine restart a container, or all of a service, each with its own grace.
+
+        Raises:
+            PlatformRefused: one could not be restarted.
+            CannotObserve: the engine does not answer.
+        """
+        for one in named(self.list_instances(), name):
+            _done(f"restart {one.name}", partial(self._restart, one.name))
+
+    def usage(self, name: str) -> Usage:
+        """Return what the engine counts for a container, without what the page cache could give back.
+
+        Raises CannotObserve.
+        """
+
+        def look() -> dict[str, Any]:
+            container = self._container(name)
+            assert container.client is not None
+            return cast("dict[str, Any]", container.client.api.stats(str(container.id), stream=False, one_shot=True))
+
+        found = _seen(look)
+        memory = found.get("memory_stats") or {}
+        if "usage" not in memory:
+            raise CannotObserve(f"{name} does not run: the engine counts nothing for it", mend="docker ps -a")
+        details = memory.get("stats") or {}
+        cache = details.get("total_inactive_file", details.get("inactive_file", 0))
+        return Usage(memory["usage"] - cache, cpu_s=found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9)
+
+    def execute(self, name: str, command: tuple[str, ...], *, limit_s: float = EXECUTE_S) -> Executed:
+        """Run a command in the container. Raises PlatformRefused; what takes too long may go on in there."""
+        what = f"execute in {name}"
+
+        def run() -> ExecResult:
+            return _done(what, lambda: self._container(name).exec_run(list(command)))
+
+        try:
+            result = limited(run, what=what, limit_s=limit_s)
+        except TimedOut as error:
+            raise PlatformRefused(str(error), mend="look at the container: docker top") from None
         assert isinstance(result.output, bytes)
         return Executed(result.exit_code or 0, result.output.decode("utf-8", errors="replace"))
 
@@ -161,6 +219,23 @@ class Project:
         found = client.containers.list(all=True, filters={"label": labels}, limit=1)
         return str(found[0].attrs["Image"]) if found else None
 
+    def replicas(self, component: str) -> int:
+        """Return how many containers a service has. Raises CannotObserve; TargetGone when it has none."""
+        found = sum(one.component == component for one in self.list_instances())
+        if not found:
+            raise TargetGone(f"project {self.project.name} has no container of {component} any more", mend=_UP)
+        return found
+
+    def scale(self, component: str, replicas: int) -> int:
+        """Let Compose have so many containers of a service; return how many there were.
+
+        Raises PlatformRefused, CannotObserve.
+        """
+        before = len([one for one in named(self.list_instances(), component) if one.component == component])
+        service = self.project.service if component == API else component
+        compose_program.up(self.project, service, copies=replicas)
+        return before
+
     def _containers(self) -> Iterator[Container]:
         """Return what Compose made, without ``compose run``'s passing containers."""
         labels = [f"{_LABEL}.project={self.project.name}", f"{_LABEL}.oneoff=False"]
@@ -174,6 +249,11 @@ class Project:
             listed = ", ".join(sorted(found)) or "none"
             raise CannotObserve(f"project {self.project.name} has no container {name}", mend=f"there are {listed}")
         return found[name]
+
+    def _restart(self, name: str) -> None:
+        """Restart a container with its own grace; the SDK would take ten seconds for all."""
+        container = self._container(name)
+        container.restart(timeout=container.attrs["Config"].get("StopTimeout") or _GRACE_S)
 
     def _killed(self, name: str) -> int | None:
         container = self._container(name)
@@ -245,12 +325,14 @@ class ComposePlatform:
         """Return the capability, or Missing with the reason."""
         if self._project is None:
             return Missing(f"{self._name}: the environment names no project; set project under [compose]")
-        known = (Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Executes, Discovers, BearsMarks)
-        if capability in known:
+        if capability is Scales:
+            reason = compose_program.why_not(self._project.project)
+            return cast("C", self._project) if reason is None else Missing(reason)
+        if capability in _GIVEN:
             return cast("C", self._project)
         if capability is KeepsClaim:
             return cast("C", EngineClaim(self._project))
-        return Missing(f"Docker Compose has no {capability.__name__}")
+        return Missing(_WHY_NOT.get(capability, f"Docker Compose has no {capability.__name__}"))
 
 
 def _client(host: str | None) -> DockerClient:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..model import CannotObserve
 from ..polling import TimedOut, wait_until
+from . import lines
 from .capabilities import (
+    Executes,
     InstanceState,
     Kills,
     Lists,
@@ -17,10 +19,17 @@ from .capabilities import (
     Pauses,
     PlatformRefused,
     ReadsLogs,
+    ReportsUsage,
+    Restarts,
+    RollsBack,
+    RollsOut,
+    Scales,
     Starts,
     Stopped,
     Stops,
     TargetGone,
+    Usage,
+    named,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +42,16 @@ _ANSWER_LIMIT = 1 << 20
 _LIST_S = 3.0
 _ACT_S = 10.0
 _DEATH_S = 5.0
+_RESTART_GRACE_S = 10.0
 _MEND = "start the lab (drillbook lab up) or name its control socket in the environment file"
+
+
+_WHY_NOT: dict[Any, str] = {
+    Executes: "a process has no surroundings of its own: run the command on this machine",
+    Scales: "the keeper holds as many processes as the lab was brought up with",
+    RollsOut: "the keeper's processes run what lies on this machine, there is nothing to roll out",
+    RollsBack: "the keeper keeps no earlier version of a process",
+}
 
 
 class _NoAnswer(Exception):
@@ -75,6 +93,28 @@ class Keeper:
             return Stopped(int(answer["exit_code"]), bool(answer["killed"]), float(answer["took_s"]))
         except (KeyError, TypeError, ValueError):
             raise PlatformRefused(f"stop {name}: unreadable answer {answer!r}", mend=_MEND) from None
+
+    def restart(self, name: str) -> None:
+        """Stop and start an instance, or each of a component in its turn. Raises PlatformRefused, CannotObserve."""
+        for one in named(self.list_instances(), name):
+            if one.state != "exited":
+                self.stop(one.name, grace_s=_RESTART_GRACE_S)
+            self.start(one.name)
+
+    def usage(self, name: str) -> Usage:
+        """Add up its process and all below it; pages that they share count for each. Raises CannotObserve."""
+        pid = self._pid(name)
+        if pid is None:
+            raise CannotObserve(f"{name} does not run", mend="drillbook lab status shows what runs")
+        import psutil  # noqa: PLC0415 - only this capability needs it
+
+        try:
+            first = psutil.Process(pid)
+            family = [first, *first.children(recursive=True)]
+            seen = [(one.memory_info().rss, one.cpu_times()) for one in family]
+        except psutil.Error as error:
+            raise CannotObserve(f"{name} (pid {pid}): {error}", mend="look again: a process has just ended") from None
+        return Usage(sum(rss for rss, _ in seen), cpu_s=sum(times.user + times.system for _, times in seen))
 
     def kill(self, name: str) -> None:
         """Kill it and return when it is proven dead. Raises PlatformRefused, CannotObserve."""
@@ -140,11 +180,11 @@ class ProcessPlatform:
         """Return the capability, or Missing with the reason."""
         if capability in (Lists, ReadsLogs):
             return cast("C", self)
-        if capability in (Starts, Stops, Kills, Pauses):
+        if capability in (Starts, Stops, Kills, Pauses, Restarts, ReportsUsage):
             if self._keeper is None:
                 return Missing(f"{self._system.name}: the environment names no control socket; {_MEND}")
             return cast("C", self._keeper)
-        return Missing(f"processes on this machine have no {capability.__name__}")
+        return Missing(_WHY_NOT.get(capability, f"processes on this machine have no {capability.__name__}"))
 
     def list_instances(self) -> tuple[InstanceState, ...]:
         """Ask the keeper for all processes. Raises CannotObserve."""
@@ -152,7 +192,7 @@ class ProcessPlatform:
             raise CannotObserve("the environment names no control socket", mend=_MEND)
         return self._keeper.list_instances()
 
-    def read_log(self, instance: Instance, *, limit_bytes: int) -> LogText:
+    def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
         """Read the end of the instance's log file. Raises CannotObserve when there is none."""
         mend = f"set log for {instance.name} under systems.{self._system.name}.api.instances"
         if instance.log is None:
@@ -165,8 +205,9 @@ class ProcessPlatform:
                 text = file.read(limit_bytes).decode("utf-8", errors="replace")
         except OSError as error:
             raise CannotObserve(f"cannot read {instance.log}: {error.strerror}", mend=mend) from None
-        lines = text.splitlines()
-        return LogText(tuple(lines if begin == 0 else lines[1:]), whole=begin == 0)
+        found = text.splitlines()
+        end = LogText(tuple(found if begin == 0 else found[1:]), whole=begin == 0)
+        return end if since_s is None else lines.since(end, since_s)
 
 
 def _state(row: dict[str, Any]) -> InstanceState:

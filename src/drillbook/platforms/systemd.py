@@ -5,12 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..model import CannotObserve
 from ..polling import TimedOut, wait_until
+from . import lines
 from .capabilities import (
+    EXECUTE_S,
     BearsMarks,
+    Executed,
+    Executes,
     InstanceState,
     Kills,
     Lists,
@@ -19,10 +24,16 @@ from .capabilities import (
     Pauses,
     PlatformRefused,
     ReadsLogs,
+    ReportsUsage,
+    Restarts,
+    RollsBack,
+    RollsOut,
     RunsOnHost,
+    Scales,
     Starts,
     Stopped,
     Stops,
+    Usage,
 )
 from .claims import KeepsClaim
 from .shell import shell_of
@@ -39,8 +50,10 @@ C = TypeVar("C")
 _PROPERTIES = (
     "Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "FragmentPath", "Description", "Type",
     "NotifyAccess", "StatusText", "MainPID", "Result", "ExecMainCode", "ExecMainStatus", "ExecMainStartTimestamp",
+    "MemoryCurrent", "CPUUsageNSec",
 )  # fmt: skip
 MARKER = "/etc/drillbook-marker"
+_COLUMNS = len(("pid", "ppid", "stat", "rss", "time", "comm"))
 _EXITED = "1"
 _ENDED_BY_SIGNAL = ("2", "3")
 _STATES = {"activating": "starting", "reloading": "running", "deactivating": "stopping"}
@@ -52,7 +65,33 @@ _FIRST_ENTRIES = 100
 _ACT_S = 8.0
 _DEATH_S = 5.0
 _KILLED_S = 10.0
+_START = ("start", "--no-block")
+_STOP = ("stop", "--no-block")
+_RESTART = ("restart", "--no-block")
+_KILL, _FREEZE, _GO_ON = (("kill", "--kill-who=all", f"--signal={name}") for name in ("KILL", "STOP", "CONT"))
+_ACTS: dict[Any, tuple[tuple[str, ...], ...]] = {
+    Starts: (_START,),
+    Stops: (_STOP, _KILL),
+    Kills: (_KILL,),
+    Pauses: (_FREEZE, _GO_ON),
+    Restarts: (_RESTART,),
+}
+"""What systemctl is told for each capability."""
+_WHY_NOT: dict[Any, str] = {
+    Scales: "a unit is one copy: systemd runs no number of them",
+    RollsOut: "systemd runs what is installed on the host: its package manager rolls out",
+    RollsBack: "systemd keeps no earlier version of what it runs: the host's package manager may",
+}
+_JOURNAL = "journalctl {quiet}-o json --output-fields=MESSAGE,PRIORITY -u {{unit}}"
+_AFTER_START = f"""
+start=$(systemctl show --timestamp=unix -P ExecMainStartTimestamp {{unit}}) || exit 1
+[ -z "$start" ] || {_JOURNAL.format(quiet="--quiet ")} --since "$start" | head -n {{first}}
+printf -- '--\\n'
+{_JOURNAL.format(quiet="")} -n {{most}}"""
+_SINCE = f"{_JOURNAL.format(quiet='')} --since @{{since:.6f}} -n {{most}}"
 _NO_HOST = "set host and units under systems.NAME.systemd in the environment file"
+
+_READS = (Lists, ReadsLogs, RunsOnHost, DescribesUnits, BearsMarks, ReportsUsage, Executes)
 
 
 class Units:
@@ -68,11 +107,34 @@ class Units:
 
     def units(self) -> tuple[UnitState, ...]:
         """Ask for all units and their processes in one round trip. Raises CannotObserve."""
+        shown, running = self._show()
+        return tuple(_unit_state(component, unit, shown[unit], running) for component, unit in self.where.units.items())
+
+    def usage(self, name: str) -> Usage:
+        """Return what systemd accounts to a unit, else the sum over its main process and all below it.
+
+        Pages that processes share count for each of them in such a sum. Raises CannotObserve.
+        """
+        unit = self.where.units.get(name)
+        if unit is None:
+            raise CannotObserve(f"the environment names no unit for {name}", mend=_NO_HOST)
+        shown, running = self._show()
+        family = _family(int(shown[unit].get("MainPID") or 0), running)
+        if not family:
+            raise CannotObserve(f"{unit} on {self.where.host} does not run", mend="look at the unit")
+        memory, cpu = shown[unit].get("MemoryCurrent", ""), shown[unit].get("CPUUsageNSec", "")
+        return Usage(
+            int(memory) if memory.isdigit() else sum(one.memory_bytes for one in family),
+            cpu_s=int(cpu) / 1e9 if cpu.isdigit() else sum(one.cpu_s for one in family),
+        )
+
+    def _show(self) -> tuple[dict[str, Mapping[str, str]], Mapping[int, _Process]]:
+        """Return the units' properties by unit, and all processes by id. Raises CannotObserve."""
         units = list(self.where.units.values())
         if not units:
             raise CannotObserve("the environment names no units", mend=_NO_HOST)
         show = shlex.join(["systemctl", "show", "--timestamp=us+utc", "-p", ",".join(_PROPERTIES), "--", *units])
-        said = self._shell.run(f"{show} || exit 1; printf '\\n--\\n'; ps -eo pid=,stat=,comm=")
+        said = self._shell.run(f"{show} || exit 1; printf '\\n--\\n'; ps -eo pid=,ppid=,stat=,rss=,time=,comm=")
         shown, separator, processes = said.out.partition("\n--\n")
         if said.status or not separator:
             raise CannotObserve(
@@ -82,11 +144,7 @@ class Units:
         blocks = [_properties(block) for block in shown.strip().split("\n\n")]
         if len(blocks) != len(units):
             raise CannotObserve(f"asked for {len(units)} units, got {len(blocks)}", mend="look at systemctl by hand")
-        running = _processes(processes)
-        return tuple(
-            _unit_state(component, unit, block, running)
-            for (component, unit), block in zip(self.where.units.items(), blocks, strict=True)
-        )
+        return dict(zip(units, blocks, strict=True)), _processes(processes)
 
     def list_instances(self) -> tuple[InstanceState, ...]:
         """Return every unit as an instance. Raises CannotObserve."""
@@ -94,7 +152,7 @@ class Units:
 
     def start(self, name: str) -> None:
         """Start it and return at once: the list says when it is ready. Raises PlatformRefused."""
-        self._act(name, "start", "--no-block")
+        self._act(name, _START)
 
     def stop(self, name: str, *, grace_s: float) -> Stopped:
         """Ask systemd to stop it, kill it when the grace is over, return when it is gone. Raises PlatformRefused.
@@ -102,13 +160,13 @@ class Units:
         The unit's own TimeoutStopSec may kill it earlier: the answer tells.
         """
         began = dt.datetime.now(dt.UTC)
-        self._act(name, "stop", "--no-block")
+        self._act(name, _STOP)
         killed = False
         try:
             gone = self._wait_for_end(name, grace_s)
         except TimedOut:
             killed = True
-            self._act(name, "kill", "--kill-who=all", "--signal=KILL")
+            self._act(name, _KILL)
             try:
                 gone = self._wait_for_end(name, _KILLED_S)
             except TimedOut as error:
@@ -119,7 +177,7 @@ class Units:
     def kill(self, name: str) -> None:
         """Kill all its processes and return when the main one is proven dead. Raises PlatformRefused, CannotObserve."""
         before = self._unit(name).main_pid
-        self._act(name, "kill", "--kill-who=all", "--signal=KILL")
+        self._act(name, _KILL)
         try:
             wait_until(lambda: self._is_dead(name, before), what=f"the death of {name}", timeout_s=_DEATH_S)
         except TimedOut as error:
@@ -127,11 +185,11 @@ class Units:
 
     def pause(self, name: str) -> None:
         """Freeze all its processes. Raises PlatformRefused."""
-        self._act(name, "kill", "--kill-who=all", "--signal=STOP")
+        self._act(name, _FREEZE)
 
     def resume(self, name: str) -> None:
         """Let them go on. Raises PlatformRefused."""
-        self._act(name, "kill", "--kill-who=all", "--signal=CONT")
+        self._act(name, _GO_ON)
 
     @property
     def marker(self) -> str:
@@ -142,20 +200,34 @@ class Units:
         """Return the lines of that file; none when there is no such file. Raises CannotObserve."""
         return frozenset(self.on_host(f"[ ! -e {MARKER} ] || cat {MARKER}").split())
 
-    def may_act(self) -> str | None:
+    def restart(self, name: str) -> None:
+        """Let systemd restart it, with the unit's own time to stop, and return at once. Raises PlatformRefused."""
+        self._act(name, _RESTART)
+
+    def execute(self, name: str, command: tuple[str, ...], *, limit_s: float = EXECUTE_S) -> Executed:
+        """Run a command on the host as the user that Drillbook is there. Raises PlatformRefused."""
+        if name not in self.where.units:
+            raise PlatformRefused(f"there is no unit for {name!r}", mend=f"there are {', '.join(self.where.units)}")
+        try:
+            said = self._shell.run(f"{shlex.join(command)} 2>&1", limit_s=limit_s)
+        except CannotObserve as broken:
+            raise PlatformRefused(f"execute on {self.where.host}: {broken.reason}", mend=broken.mend) from None
+        return Executed(said.status, said.out)
+
+    def may_act(self, capability: type[Any]) -> str | None:
         """Return why the user may not act on the units, or None."""
-        words = [["systemctl", "start", "--no-block", unit] for unit in self.where.units.values()]
+        words = [["systemctl", *act, unit] for unit in self.where.units.values() for act in _ACTS[capability]]
         checks = " && ".join(f"sudo -n -l {shlex.join(each)} >/dev/null" for each in words)
         try:
             said = self._shell.run(f'[ "$(id -u)" = 0 ] || {{ {checks}; }}')
         except CannotObserve as broken:
             return broken.reason
         if said.status:
-            reason = _last_line(said.err) or "sudo allows it not for every unit"
-            return f"{self.where.host}: the user may not start and stop the units: {reason}"
+            reason = _last_line(said.err) or f"sudo allows not all that {capability.__name__} needs for every unit"
+            return f"{self.where.host}: the user may not {words[0][1]} the units: {reason}"
         return None
 
-    def read_log(self, instance: Instance, *, limit_bytes: int) -> LogText:
+    def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
         """Read the journal of an instance's unit: what followed its last start, and the newest entries.
 
         Raises:
@@ -165,23 +237,19 @@ class Units:
         if unit is None:
             raise CannotObserve(f"the environment names no unit for {instance.name}", mend=_NO_HOST)
         most = max(1, min(_MOST_ENTRIES, limit_bytes // _BYTES_AN_ENTRY))
-        quoted = shlex.quote(unit)
-        journal = f"journalctl --quiet -o json --output-fields=MESSAGE,PRIORITY -u {quoted}"
-        said = self._shell.run(
-            f"start=$(systemctl show --timestamp=unix -P ExecMainStartTimestamp {quoted}) || exit 1\n"
-            f'[ -z "$start" ] || {journal} --since "$start" | head -n {_FIRST_ENTRIES}\n'
-            f"printf -- '--\\n'\n"
-            f"journalctl -o json --output-fields=MESSAGE,PRIORITY -u {quoted} -n {most}"
-        )
+        if since_s is None:
+            said = self._shell.run(_AFTER_START.format(unit=shlex.quote(unit), first=_FIRST_ENTRIES, most=most))
+        else:
+            said = self._shell.run(_SINCE.format(unit=shlex.quote(unit), since=since_s, most=most))
         if said.status or "not seeing messages" in said.err or "No journal files" in said.err:
             raise CannotObserve(
                 f"the journal of {unit} on {self.where.host}: {_last_line(said.err) or 'not readable'}",
                 mend="add the user to the group systemd-journal",
             )
-        first, _, newest = said.out.partition("--\n")
-        entries = _entries(newest)
-        whole = len(entries) < most
-        return LogText(tuple({**_entries(first), **entries}.values()), whole=whole)
+        head, _, tail = said.out.rpartition("--\n")
+        first, newest = _entries(head), _entries(tail)
+        found = [line for cursor, line in first.items() if cursor not in newest] + list(newest.values())
+        return lines.last(found, limit_bytes, whole=len(newest) < most)
 
     def on_host(self, script: str) -> str:
         """Run a read-only script on the host and return its output. Raises CannotObserve."""
@@ -193,15 +261,15 @@ class Units:
             )
         return said.out
 
-    def _act(self, name: str, verb: str, *options: str) -> None:
+    def _act(self, name: str, act: tuple[str, ...]) -> None:
         unit = self.where.units.get(name)
         if unit is None:
             raise PlatformRefused(f"there is no unit for {name!r}", mend=f"there are {', '.join(self.where.units)}")
-        command = shlex.join(["systemctl", verb, *options, unit])
+        command = shlex.join(["systemctl", *act, unit])
         try:
             said = self._shell.run(f'[ "$(id -u)" = 0 ] || sudo="sudo -n"; $sudo {command}', limit_s=_ACT_S)
         except CannotObserve as broken:
-            raise PlatformRefused(f"{verb} {name}: {broken.reason}", mend=broken.mend) from None
+            raise PlatformRefused(f"{act[0]} {name}: {broken.reason}", mend=broken.mend) from None
         if said.status:
             mend = "allow the user this command in /etc/sudoers.d" if "sudo" in said.err else "look at the unit"
             raise PlatformRefused(f"{command}: {_last_line(said.err) or f'exit status {said.status}'}", mend=mend)
@@ -235,31 +303,58 @@ class SystemdPlatform:
         """Return the capability, or Missing with the reason; whether the user may act is asked of the host."""
         if self._units is None:
             return Missing(f"{self._system.name}: the environment names no systemd host; {_NO_HOST}")
-        if capability in (Lists, ReadsLogs, RunsOnHost, DescribesUnits, BearsMarks):
+        if capability in _READS:
             return cast("C", self._units)
         if capability is KeepsClaim:
             return cast("C", HostClaim(shell_of(self._units.where)))
-        if capability in (Starts, Stops, Kills, Pauses):
-            reason = self._units.may_act()
+        if capability in _ACTS:
+            reason = self._units.may_act(capability)
             return cast("C", self._units) if reason is None else Missing(reason)
-        return Missing(f"systemd has no {capability.__name__}")
+        return Missing(_WHY_NOT.get(capability, f"systemd has no {capability.__name__}"))
 
 
 def _properties(block: str) -> dict[str, str]:
     return dict(line.partition("=")[::2] for line in block.splitlines())
 
 
-def _processes(text: str) -> dict[int, tuple[str, str]]:
-    """Return state and name by process id."""
-    rows = (line.split(None, 2) for line in text.splitlines())
-    return {int(row[0]): (row[1], row[2].strip()) for row in rows if len(row) == len(("pid", "stat", "comm"))}
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """One line of ps."""
+
+    parent: int
+    state: str
+    memory_bytes: int
+    cpu_s: float
+    name: str
 
 
-def _unit_state(
-    component: str, unit: str, found: Mapping[str, str], running: Mapping[int, tuple[str, str]]
-) -> UnitState:
+def _processes(text: str) -> dict[int, _Process]:
+    """Return all processes by id."""
+    rows = (line.split(None, 5) for line in text.splitlines())
+    return {
+        int(pid): _Process(int(parent), state, int(memory) * 1024, _cpu_s(time), name.strip())
+        for pid, parent, state, memory, time, name in (row for row in rows if len(row) == _COLUMNS)
+    }
+
+
+def _cpu_s(text: str) -> float:
+    """Turn ps' ``[days-]hours:minutes:seconds`` into seconds."""
+    days, _, rest = text.rpartition("-")
+    hours, minutes, seconds = (int(part) for part in rest.split(":"))
+    return float(((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def _family(pid: int, running: Mapping[int, _Process]) -> list[_Process]:
+    """Return a process and all below it; nothing when it is not there."""
+    if pid not in running:
+        return []
+    children = [child for child, one in running.items() if one.parent == pid]
+    return [running[pid], *(below for child in children for below in _family(child, running))]
+
+
+def _unit_state(component: str, unit: str, found: Mapping[str, str], running: Mapping[int, _Process]) -> UnitState:
     pid = int(found.get("MainPID") or 0)
-    state, comm = running.get(pid, (None, None))
+    main = running.get(pid)
     return UnitState(
         component=component,
         unit=unit,
@@ -273,8 +368,8 @@ def _unit_state(
         notify_access=found.get("NotifyAccess", ""),
         status_text=found.get("StatusText", ""),
         main_pid=pid,
-        main_comm=comm,
-        main_state=state,
+        main_comm=main.name if main else None,
+        main_state=main.state if main else None,
         result=found.get("Result", ""),
         exit_code=_exit_code(found.get("ExecMainCode", ""), found.get("ExecMainStatus", "")),
         started_at=_rfc3339(found.get("ExecMainStartTimestamp", "")),

@@ -94,20 +94,37 @@ class Api:
         """
         from kubernetes.stream import ws_client  # noqa: PLC0415 - loaded with the client, in _client
 
-        path = self.path("pods", f"{pod}/portforward")
         query = [("ports", str(port))]
-        prepared = self._client.param_serialize("GET", path, query_params=query, auth_settings=["BearerToken"])
-        _, url, headers = prepared[:3]
-        lowered = {name.lower(): value for name, value in headers.items()}
-        return ws_client.portforward_call(
-            self._client.configuration, "GET", url.partition("?")[0], query_params=query, headers=lowered
+        url, headers = self._websocket(f"{pod}/portforward")
+        return ws_client.portforward_call(self._client.configuration, "GET", url, query_params=query, headers=headers)
+
+    def execute(self, pod: str, command: tuple[str, ...]) -> Any:
+        """Run a command in a pod to its end, however long; return the closed websocket, with all that it brought.
+
+        Raises:
+            kubernetes.client.exceptions.ApiException: it was refused, or the pod is not there.
+        """
+        from kubernetes.stream import ws_client  # noqa: PLC0415 - as above
+
+        query = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
+        url, headers = self._websocket(f"{pod}/exec")
+        opened = ws_client.websocket_call(
+            self._client.configuration, "GET", url, query_params=query, headers=headers, _preload_content=False
         )
+        opened.run_forever()
+        return opened
+
+    def _websocket(self, name: str) -> tuple[str, dict[str, str]]:
+        """Return address and headers of a websocket to a part of a pod."""
+        prepared = self._client.param_serialize("GET", self.path("pods", name), auth_settings=["BearerToken"])
+        _, url, headers = prepared[:3]
+        return url.partition("?")[0], {name.lower(): value for name, value in headers.items()}
 
     def send(
         self,
         method: str,
         path: str,
-        body: Object | None = None,
+        body: Object | list[Object] | None = None,
         *,
         content_type: str = "application/json",
         **query: Any,

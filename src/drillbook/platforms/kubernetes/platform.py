@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from ... import clock
 from ...model import CannotObserve, Instance
 from ...polling import TimedOut, wait_until
+from .. import lines
 from ..capabilities import (
+    EXECUTE_S,
     BearsMarks,
     Discovers,
+    Executed,
+    Executes,
     InstanceState,
     Kills,
     Lists,
@@ -19,16 +25,22 @@ from ..capabilities import (
     PlatformRefused,
     Reaches,
     ReadsLogs,
+    ReportsUsage,
+    Restarts,
+    RollsBack,
     RollsOut,
     Scales,
     Stopped,
     Stops,
     TargetGone,
+    Usage,
 )
 from ..claims import KeepsClaim
+from . import execute, revisions, usage
 from .api import Api, Object, api_of
 from .claim import NamespaceClaim
 from .forward import PodWay
+from .rights import Right, refused
 
 if TYPE_CHECKING:
     from ...model import Cluster, System, Way
@@ -39,7 +51,9 @@ _GONE_S = 10.0
 _MEND = "check the rights and the state: kubectl auth can-i --list, kubectl get pods"
 _TAIL_LINES = 20000
 _LAST_LINES = 200
+_MOST_LOG_BYTES = 64 << 20
 _MERGE = "application/merge-patch+json"
+_JSON_PATCH = "application/json-patch+json"
 _KINDS = {"postgres": "statefulsets", "redis": "statefulsets"}
 
 
@@ -50,19 +64,43 @@ class KubernetesPlatform:
         self._system = system
 
     def can(self, capability: type[C]) -> C | Missing:
-        """Return the capability, or Missing with the reason."""
+        """Return the capability, or Missing with the reason; what needs a right of its own is asked of the API."""
         if self._system.cluster is None:
             return Missing(f"{self._system.name}: the environment has no [kubernetes] table")
-        if capability in (Lists, ReadsLogs, Stops, Kills, Discovers, Reaches, Scales, RollsOut, BearsMarks):
-            return cast("C", self)
         if capability is KeepsClaim:
             try:
                 return cast("C", NamespaceClaim(self._act_api()))
             except PlatformRefused as error:
                 return Missing(error.reason)
-        return Missing(
-            f"a pod has no {capability.__name__}: it is replaced, never started again or frozen through the API"
-        )
+        if capability in (Lists, ReadsLogs, Discovers, Reaches, BearsMarks):
+            return cast("C", self)
+        rights = self._rights(capability)
+        if not rights:
+            return Missing(
+                f"a pod has no {capability.__name__}: it is replaced, never started again or frozen through the API"
+            )
+        try:
+            api = self._api() if capability is ReportsUsage else self._act_api()
+            reason = next(filter(None, (refused(api, right) for right in rights)), None)
+        except (CannotObserve, PlatformRefused) as error:
+            reason = error.reason
+        return cast("C", self) if reason is None else Missing(reason)
+
+    def _rights(self, capability: type[Any]) -> tuple[Right, ...]:
+        """Return what a capability needs beyond looking at pods; nothing for one that Kubernetes does not have."""
+        name = self._workload_name("api")
+        change = Right("patch", "deployments", "apps", name=name)
+        known: dict[Any, tuple[Right, ...]] = {
+            Stops: (Right("delete", "pods"),),
+            Kills: (Right("delete", "pods"),),
+            Scales: tuple(Right(verb, "deployments", "apps", "scale", name) for verb in ("get", "patch")),
+            RollsOut: (change,),
+            Restarts: (change,),
+            RollsBack: (change, Right("get", "deployments", "apps", name=name), Right("list", "replicasets", "apps")),
+            Executes: (Right("create", "pods", subresource="exec"), Right("get", "pods", subresource="exec")),
+            ReportsUsage: (Right("get", "pods", "metrics.k8s.io"),),
+        }
+        return known.get(capability, ())
 
     # -- looking
 
@@ -94,16 +132,27 @@ class KubernetesPlatform:
             for pod in sorted(api.pods(component), key=_name)
         )
 
-    def read_log(self, instance: Instance, *, limit_bytes: int) -> LogText:
+    def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
         """Read the end of the pod's log. Raises CannotObserve when there is none."""
         api = self._api()
         path = api.path("pods", f"{instance.name}/log")
-        answer = api.send("GET", path, tailLines=_TAIL_LINES, limitBytes=limit_bytes)
+        # limitBytes keeps the beginning of what it cuts, so the end is cut out here.
+        query: dict[str, Any] = {"tailLines": _TAIL_LINES, "limitBytes": _MOST_LOG_BYTES}
+        if since_s is not None:  # the API takes whole seconds; each line's own time tells the rest
+            begin = dt.datetime.fromtimestamp(int(since_s), dt.UTC)
+            query |= {"sinceTime": begin.strftime("%Y-%m-%dT%H:%M:%SZ"), "timestamps": "true"}
+        answer = api.send("GET", path, **query)
         if not answer.ok:
             raise CannotObserve(f"GET {path}: {answer.status}", mend="kubectl get pods")
-        lines = answer.text.splitlines()
-        whole = len(lines) < _TAIL_LINES and len(answer.text) < limit_bytes
-        return LogText(tuple(lines), whole=whole)
+        if len(answer.text) >= _MOST_LOG_BYTES:
+            raise CannotObserve(f"GET {path}: the last lines are more than {_MOST_LOG_BYTES} bytes", mend="log less")
+        found = answer.text.splitlines()
+        whole = len(found) < _TAIL_LINES
+        return lines.last(found if since_s is None else _without_times(found, since_s), limit_bytes, whole=whole)
+
+    def usage(self, name: str) -> Usage:
+        """Return what metrics.k8s.io says of a pod: an average over its last window. Raises CannotObserve."""
+        return usage.of_pod(self._api(), name)
 
     @property
     def marker(self) -> str:
@@ -166,6 +215,35 @@ class KubernetesPlatform:
         """Change the pods' template, which replaces every pod. Raises PlatformRefused."""
         self._patch(self._act_api(), self._workload(component), {"spec": {"template": template}})
 
+    def restart(self, name: str) -> None:
+        """Replace every pod of a component, as ``kubectl rollout restart`` does; a pod alone is not restarted.
+
+        Raises PlatformRefused.
+        """
+        cluster = cast("Cluster", self._system.cluster)
+        if name not in cluster.components:
+            known = ", ".join(cluster.components)
+            raise PlatformRefused(f"restart {name}: a pod is replaced with all of its component", mend=f"name {known}")
+        at = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+        self.roll_out(name, {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": at}}})
+
+    def roll_back(self, component: str) -> None:
+        """Put the pods' template of the revision before back, as ``kubectl rollout undo`` does, and return at once.
+
+        Raises PlatformRefused.
+        """
+        api, path = self._act_api(), self._workload(component)
+        try:
+            template = revisions.template_before(api, path)
+        except CannotObserve as error:
+            raise PlatformRefused(f"roll back {component}: {error.reason}", mend=error.mend) from None
+        change = [{"op": "replace", "path": "/spec/template", "value": template}]
+        self._patch(api, path, change, content_type=_JSON_PATCH)
+
+    def execute(self, name: str, command: tuple[str, ...], *, limit_s: float = EXECUTE_S) -> Executed:
+        """Run a command in a pod's first container. Raises PlatformRefused; what takes too long may go on in there."""
+        return execute.in_pod(self._act_api(), name, command, limit_s=limit_s)
+
     # -- inside
 
     def _api(self) -> Api:
@@ -192,10 +270,13 @@ class KubernetesPlatform:
         )
 
     def _workload(self, component: str) -> str:
-        """Return the path of the controller behind a component; its name is the value of the component's label."""
+        """Return the path of the controller behind a component."""
+        return self._api().path(_KINDS.get(component, "deployments"), self._workload_name(component), group="apps")
+
+    def _workload_name(self, component: str) -> str:
+        """Return the controller's name: the value of the component's label."""
         cluster = cast("Cluster", self._system.cluster)
-        name = cluster.components.get(component, component).rpartition("=")[2]
-        return self._api().path(_KINDS.get(component, "deployments"), name, group="apps")
+        return cluster.components.get(component, component).rpartition("=")[2]
 
     def _delete(self, api: Api, name: str, grace_s: int) -> str:
         path = api.path("pods", name)
@@ -235,9 +316,9 @@ class KubernetesPlatform:
             raise PlatformRefused(f"delete {name}: {error}", mend="kubectl describe pod") from None
 
     @staticmethod
-    def _patch(api: Api, path: str, patch: Object) -> None:
+    def _patch(api: Api, path: str, patch: Object | list[Object], *, content_type: str = _MERGE) -> None:
         try:
-            answer = api.send("PATCH", path, patch, content_type=_MERGE)
+            answer = api.send("PATCH", path, patch, content_type=content_type)
         except CannotObserve as error:
             raise PlatformRefused(f"PATCH {path}: {error.reason}", mend=error.mend) from None
         if not answer.ok:
@@ -246,6 +327,12 @@ class KubernetesPlatform:
 
 def _name(pod: Object) -> str:
     return str(pod["metadata"]["name"])
+
+
+def _without_times(found: list[str], since_s: float) -> list[str]:
+    """Return the lines since a moment, without the time that the API has put before each."""
+    pairs = (line.partition(" ") for line in found)
+    return [text for at, _, text in pairs if clock.parse(at).timestamp() >= since_s]
 
 
 def _is_over(pod: Object) -> bool:
