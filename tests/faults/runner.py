@@ -29,6 +29,7 @@ from drillbook.faults import (
     Timing,
     Undo,
     WatchdogDied,
+    kill_component,
 )
 from drillbook.journal import Journal
 from drillbook.model import System
@@ -38,6 +39,7 @@ FAULTS: dict[str, Callable[[System, str], Fault]] = {
     "kill": KillInstance.of,
     "stop": StopInstance.of,
     "pause": PauseInstance.of,
+    "lose": kill_component,
 }
 
 
@@ -111,7 +113,6 @@ def main() -> int:
     say("begun")
     environment = environments.load(given.file)
     system = environment.systems["config-manager"]
-    assert system.control is not None
     journal = Journal(given.run, Redactor())
     timing = Timing(beat_every_s=0.2, beat_limit_s=given.beat_limit, lease_s=given.lease, budget_s=30)
     session = FaultSession.open(environment, "lab", journal=journal, timing=timing)
@@ -124,6 +125,7 @@ def main() -> int:
         os._exit(0)
     fault: Fault = FAULTS[given.fault](system, given.name)
     if given.at:
+        assert system.control is not None
         fault = Fatal(fault, given.at, signal.Signals[f"SIG{given.signal}"], system.control)
     with session:
         try:

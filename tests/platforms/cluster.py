@@ -63,8 +63,8 @@ class Cluster:
     def system(self, account: str = "gate", **table: str) -> System:
         """Return the system as an environment file gives it, seen by ``gate``, ``drill``, or ``tester``: who tests."""
         lines = (self.folder / "environment.toml").read_text("utf-8").splitlines()
-        if account == "tester":
-            lines = [line for line in lines if not line.startswith("kubeconfig")]
+        hidden = ("acts_with", "kubeconfig") if account == "tester" else ("acts_with",)
+        lines = [line for line in lines if not line.startswith(hidden)]
         text = "\n".join(lines).replace("gate.kubeconfig", f"{account}.kubeconfig")
         added = "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
         path = self.folder / "environment-of-test.toml"

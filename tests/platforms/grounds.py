@@ -12,6 +12,7 @@ from drillbook.model import System
 from drillbook.platforms import (
     Executes,
     InstanceState,
+    KeepsClaim,
     Lists,
     Missing,
     Pauses,
@@ -33,6 +34,7 @@ COMPONENT = "api"
 WHOLE_S = 90.0
 MISSING: dict[str, dict[Any, str]] = {
     "process": {
+        KeepsClaim: "the disk of this machine",
         Executes: "run the command on this machine",
         Scales: "as many processes as the lab was brought up with",
         RollsOut: "nothing to roll out",
@@ -55,11 +57,13 @@ class Ground:
 
     Attributes:
         name: its platform.
+        file: its environment file.
         load: reads its environment file, as the account that may act there.
         count: how many copies of the service run when all is well.
     """
 
     name: str
+    file: Path
     load: Callable[[], System]
     count: int
 
@@ -118,22 +122,22 @@ def lives(states: tuple[InstanceState, ...]) -> frozenset[str]:
 
 
 def _process(lab: Path) -> Ground:
-    return Ground("process", lambda: load(lab).systems["config-manager"], 2)
+    return Ground("process", lab, lambda: load(lab).systems["config-manager"], 2)
 
 
 def _compose(lab: Planted) -> Ground:
     environment = lab.have()
-    return Ground("compose", lambda: load(environment).systems["config-manager"], 2)
+    return Ground("compose", environment, lambda: load(environment).systems["config-manager"], 2)
 
 
 def _systemd(lab: Host) -> Ground:
     lab.heal(journal=False)
     lab.used = True
-    return Ground("systemd", lambda: lab.system, 1)
+    return Ground("systemd", lab.environment, lambda: lab.system, 1)
 
 
 def _kubernetes(lab: Cluster) -> Ground:
-    return Ground("kubernetes", lambda: lab.system("drill"), 3)
+    return Ground("kubernetes", lab.folder / "environment.toml", lambda: lab.system("drill"), 3)
 
 
 PLATFORMS: dict[str, tuple[Callable[[Any], Ground], str]] = {

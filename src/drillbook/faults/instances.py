@@ -226,7 +226,7 @@ def _replaces(system: System) -> bool:
     starts = platform.can(Starts)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if not isinstance(starts, Missing):
         return False
-    if isinstance(platform.can(Scales), Missing):  # type: ignore[type-abstract] # as above
+    if isinstance(platform.can(Scales), Missing):
         raise PlatformRefused(starts.reason, mend="choose a fault that this platform can undo")
     return True
 

@@ -31,6 +31,7 @@ from .capabilities import (
     Usage,
     named,
 )
+from .claims import KeepsClaim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,7 @@ _MEND = "start the lab (drillbook lab up) or name its control socket in the envi
 
 
 _WHY_NOT: dict[Any, str] = {
+    KeepsClaim: "the disk of this machine keeps who holds it: it does not outlive the processes, nor they it",
     Executes: "a process has no surroundings of its own: run the command on this machine",
     Scales: "the keeper holds as many processes as the lab was brought up with",
     RollsOut: "the keeper's processes run what lies on this machine, there is nothing to roll out",
