@@ -60,12 +60,14 @@ class Ground:
         file: its environment file.
         load: reads its environment file, as the account that may act there.
         count: how many copies of the service run when all is well.
+        plant: runs the service with these defects, or again without any, and returns when all is at rest.
     """
 
     name: str
     file: Path
     load: Callable[[], System]
     count: int
+    plant: Callable[[list[str]], object]
 
     @property
     def system(self) -> System:
@@ -121,23 +123,37 @@ def lives(states: tuple[InstanceState, ...]) -> frozenset[str]:
     return frozenset(f"{state.name} since {state.started_at}" for state in states)
 
 
+def _unplanted(names: list[str]) -> None:
+    raise NotImplementedError("a lab of processes is brought up with its defects, one a test: see tests/controls")
+
+
 def _process(lab: Path) -> Ground:
-    return Ground("process", lab, lambda: load(lab).systems["config-manager"], 2)
+    return Ground("process", lab, lambda: load(lab).systems["config-manager"], 2, _unplanted)
 
 
 def _compose(lab: Planted) -> Ground:
     environment = lab.have()
-    return Ground("compose", environment, lambda: load(environment).systems["config-manager"], 2)
+    return Ground(
+        "compose",
+        environment,
+        lambda: load(environment).systems["config-manager"],
+        2,
+        lambda names: lab.have(*names),
+    )
 
 
 def _systemd(lab: Host) -> Ground:
     lab.heal(journal=False)
     lab.used = True
-    return Ground("systemd", lab.environment, lambda: lab.system, 1)
+    return Ground("systemd", lab.environment, lambda: lab.system, 1, lab.plant)
 
 
 def _kubernetes(lab: Cluster) -> Ground:
-    return Ground("kubernetes", lab.folder / "environment.toml", lambda: lab.system("drill"), 3)
+    def plant(names: list[str]) -> None:
+        lab.renew(names)
+        lab.quiet()
+
+    return Ground("kubernetes", lab.folder / "environment.toml", lambda: lab.system("drill"), 3, plant)
 
 
 PLATFORMS: dict[str, tuple[Callable[[Any], Ground], str]] = {

@@ -66,6 +66,10 @@ class Host:
         )
         wait_until(self._answers, what="the service", timeout_s=20)
 
+    def plant(self, defects: list[str]) -> None:
+        """Run the service with these defects, or again without any."""
+        self.refresh(*([f"Environment=LLM_CONFIG_DEFECT={','.join(defects)}"] if defects else []))
+
     def heal(self, *, journal: bool) -> None:
         """See that nothing is planted or broken, and if need be that the journal knows of nothing."""
         if self.dirty or (journal and self.used):

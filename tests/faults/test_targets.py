@@ -1,0 +1,191 @@
+"""Who may take a target, and what a run may still write there: pure logic, on a target that lies in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import pytest
+
+from drillbook.faults import Held, LeftBehind, Undo, copies, targets
+from drillbook.faults.copies import LEASE_S, SKEW_S, Copy, Document, Fenced
+from drillbook.faults.records import Holder, Lease, Record
+from drillbook.model import CannotObserve, Json, System
+from drillbook.platforms import Changed, Kept
+
+US = Holder("ops", "laptop", 1, "2026-01-01T00:00:00Z", "", 1)
+THEM = Holder("ci", "runner-7", 2, "2026-01-01T00:00:00Z", "", 5)
+SYSTEM = System("config-manager", "compose")
+RECORD = Record("0a0b", "staging", 5, "kill api", Undo("instances.start", {}), "2026-01-01T00:00:00Z", "")
+
+
+class Memory:
+    """A target's claim, as strict as the strictest."""
+
+    place = "memory"
+
+    def __init__(self) -> None:
+        self.kept: Kept | None = None
+        self.writes = 0
+
+    def read_claim(self) -> Kept | None:
+        return self.kept
+
+    def write_claim(self, text: str, *, over: Kept | None) -> None:
+        if over != self.kept:
+            raise Changed(self.place)
+        self.writes += 1
+        self.kept = Kept(text, str(self.writes))
+
+    def remove_claim(self, *, over: Kept) -> None:
+        if over != self.kept:
+            raise Changed(self.place)
+        self.kept = None
+
+    def has(self, document: Document) -> None:
+        self.write_claim(document.to_text(), over=self.kept)
+
+    @property
+    def document(self) -> Document:
+        assert self.kept is not None
+        return Document.from_text(self.kept.text)
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
+    found = Memory()
+    monkeypatch.setattr(targets, "keepers", lambda _systems: ((found, {}),))
+    return found
+
+
+def theirs(*records: Record, expires_in_s: float) -> Document:
+    now = time.time()
+    return Document("staging", "their-token", THEM, Lease(5, now + expires_in_s, now + 3600), records)
+
+
+def take(folder: Path) -> Copy:
+    (copy,) = targets.take("staging", [SYSTEM], US, folder / "lock", ends_at=time.time() + 60)
+    return copy
+
+
+def test_a_document_comes_back_as_it_was_written() -> None:
+    document = theirs(RECORD, expires_in_s=10)
+    assert Document.from_text(document.to_text()) == document
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"shape": 99}', '{"shape": 1}'])
+def test_something_else_there_is_a_broken_eye_and_never_written_over(text: str, memory: Memory, tmp_path: Path) -> None:
+    memory.kept = Kept(text, "1")
+    with pytest.raises(CannotObserve, match="memory: "):
+        take(tmp_path)
+    assert memory.kept == Kept(text, "1")
+
+
+def test_a_living_run_is_not_disturbed(memory: Memory, tmp_path: Path) -> None:
+    memory.has(theirs(RECORD, expires_in_s=LEASE_S))
+    with pytest.raises(Held, match="ci on runner-7"):
+        take(tmp_path)
+    with pytest.raises(Held):
+        targets.look("staging", [SYSTEM])
+    assert memory.writes == 1
+
+
+def test_clocks_may_differ_a_little(memory: Memory, tmp_path: Path) -> None:
+    memory.has(theirs(RECORD, expires_in_s=-SKEW_S / 2))
+    with pytest.raises(Held):
+        take(tmp_path)
+
+
+def test_what_a_dead_run_has_left_must_be_undone_first(memory: Memory, tmp_path: Path) -> None:
+    memory.has(theirs(RECORD, expires_in_s=-60))
+    with pytest.raises(LeftBehind, match=r'"kill api" since .*; undo them: drillbook recover --env staging'):
+        take(tmp_path)
+
+
+def test_a_dead_run_that_left_nothing_is_written_over(memory: Memory, tmp_path: Path) -> None:
+    memory.has(theirs(expires_in_s=-60))
+    copy = take(tmp_path)
+    assert memory.document.holder == US
+    copy.put(RECORD)
+    assert memory.document.records == (RECORD,)
+    copy.remove(RECORD.id)
+    copy.remove(RECORD.id)
+    copy.drop()
+    assert memory.kept is None
+
+
+def test_records_stay_when_a_run_lets_go_and_its_lease_is_over_at_once(memory: Memory, tmp_path: Path) -> None:
+    copy = take(tmp_path)
+    copy.put(RECORD)
+    copy.drop()
+    assert memory.document.records == (RECORD,)
+    assert not memory.document.lives
+
+
+def test_a_run_that_lost_its_target_does_no_more_harm_and_removes_nothing(memory: Memory, tmp_path: Path) -> None:
+    copy = take(tmp_path)
+    memory.has(theirs(RECORD, expires_in_s=10))
+    with pytest.raises(Fenced, match="held by ci on runner-7"):
+        copy.put(dataclasses.replace(RECORD, id="0c"))
+    with pytest.raises(Fenced):
+        copy.renew()
+    copy.remove(RECORD.id)
+    copy.drop()
+    assert memory.document.records == (RECORD,)
+    memory.kept = None
+    with pytest.raises(Fenced, match="somebody has removed"):
+        copy.put(RECORD)
+
+
+def test_recovery_takes_over_at_once_when_the_lease_is_over(memory: Memory, tmp_path: Path) -> None:
+    memory.has(theirs(RECORD, expires_in_s=-60))
+    said: list[str] = []
+    (copy,) = targets.seize("staging", [SYSTEM], US, tmp_path / "lock", said.append)
+    assert copy.read().records == (RECORD,)
+    assert memory.document.holder == US
+    assert said == []
+
+
+def test_recovery_waits_for_the_lease_and_says_so(memory: Memory, tmp_path: Path) -> None:
+    memory.has(theirs(RECORD, expires_in_s=1 - SKEW_S))
+    said: list[str] = []
+    targets.seize("staging", [SYSTEM], US, tmp_path / "lock", said.append)
+    who = "ci on runner-7, process 2, since 2026-01-01T00:00:00Z"
+    assert said == [f"staging was held by {who}; its lease on the target ends in 1 s"]
+
+
+def test_recovery_leaves_a_run_alone_that_renews_its_lease(memory: Memory, tmp_path: Path) -> None:
+    memory.has(theirs(RECORD, expires_in_s=1 - SKEW_S))
+    with pytest.raises(Held):
+        targets.seize(
+            "staging", [SYSTEM], US, tmp_path / "lock", lambda _line: memory.has(theirs(RECORD, expires_in_s=60))
+        )
+
+
+def test_nothing_there_is_nothing_to_recover(memory: Memory, tmp_path: Path) -> None:
+    assert targets.seize("staging", [SYSTEM], US, tmp_path / "lock", print) == ()
+    assert memory.writes == 0
+
+
+def test_a_run_that_writes_at_the_same_time_is_seen_a_moment_later(
+    memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _s: memory.has(theirs(expires_in_s=60)))
+    with pytest.raises(Held):
+        take(tmp_path)
+
+
+def test_a_copy_is_found_again_by_its_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[System] = []
+
+    def keepers(systems: list[System]) -> list[tuple[Memory, dict[str, Json]]]:
+        seen.extend(systems)
+        return [(Memory(), {})]
+
+    monkeypatch.setattr(copies, "keepers", keepers)
+    address: dict[str, Json] = {"system": "config-manager", "platform": "compose", "project": "p", "service": "s"}
+    (copy,) = copies.copies_at([address], "token", tmp_path / "lock")
+    assert (copy.address, copy.token) == (address, "token")
+    assert seen[0].compose is not None
+    assert seen[0].compose.name == "p"
