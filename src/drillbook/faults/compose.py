@@ -29,6 +29,7 @@ def undo(project: ComposeProject, verb: str, names: tuple[str, ...]) -> Undo:
         names: the containers' names, without the project's.
     """
     data: dict[str, Json] = {"project": project.name, "host": project.host, "containers": list(names)}
+    data["balancer"] = project.balancer
     return Undo(_KINDS[verb], data)
 
 
@@ -55,7 +56,8 @@ class _Back:
     def heal(self) -> bool:
         """Start or unpause each one that needs it. Raises CannotObserve, PlatformRefused."""
         states = self._look()
-        harmed = [] if isinstance(states, str) else [one.name for one in states if one.state == self.out_of]
+        harms = ("exited", "stopping") if self.out_of == "exited" else (self.out_of,)  # up, and kept from work
+        harmed = [] if isinstance(states, str) else [one.name for one in states if one.state in harms]
         project = Project(self.project)
         act = project.start if self.out_of == "exited" else project.resume
         failed: list[PlatformRefused] = []
@@ -81,10 +83,16 @@ class _Back:
 
 
 def _parse(data: Mapping[str, Json], out_of: str) -> _Back:
-    host = data.get("host")
-    if host is not None and not isinstance(host, str):
-        raise BadUndo(f"expected host to be a text or null, got {host!r}")
-    return _Back(ComposeProject(text(data, "project"), host=host), texts(data, "containers"), out_of)
+    host, balancer = _text_or_none(data, "host"), _text_or_none(data, "balancer")
+    project = ComposeProject(text(data, "project"), host=host, balancer=balancer)
+    return _Back(project, texts(data, "containers"), out_of)
+
+
+def _text_or_none(data: Mapping[str, Json], key: str) -> str | None:
+    found = data.get(key)
+    if found is not None and not isinstance(found, str):
+        raise BadUndo(f"expected {key} to be a text or null, got {found!r}")
+    return found
 
 
 register(START, lambda data: _parse(data, "exited"))

@@ -42,7 +42,11 @@ class InstanceState:
     name: str
     component: str
     state: str
-    """running, unhealthy (it runs, and its own health check fails), paused, starting, stopping or exited."""
+    """running, unhealthy (it runs, and its own health check fails), paused, starting, stopping, exited, or unknown.
+
+    stopping: on its way down, or up and already kept from work by the load balancer that the environment names.
+    unknown: it is up, and that balancer does not say whether it gets any.
+    """
     exit_code: int | None = None
     """Set once exited; negative for the number of the signal that ended it."""
     started_at: str | None = None

@@ -42,10 +42,11 @@ from .capabilities import (
     Usage,
     named,
 )
+from .compose_entry import Entry, addresses
 from .limited import limited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from docker import DockerClient
     from docker.models.containers import Container, ExecResult
@@ -92,7 +93,10 @@ class Project:
 
     def list_instances(self) -> tuple[InstanceState, ...]:
         """Return every container of the project, by name. Raises CannotObserve."""
-        found = _seen(lambda: [self._state(one) for one in self._containers()])
+        containers = _seen(lambda: list(self._containers()))
+        entry = self._entry(containers)
+        idle = frozenset[str]() if entry is None else entry.kept_from_work()
+        found = [self._state(one, idle) for one in containers]
         return tuple(sorted(found, key=lambda state: state.name))
 
     def discover(self) -> tuple[Instance, ...]:
@@ -117,26 +121,43 @@ class Project:
         return LogText(tuple(lines if len(text) <= limit_bytes else lines[1:]), whole=whole)
 
     def start(self, name: str) -> None:
-        """Start it and return at once: the list says when it is healthy. Raises PlatformRefused."""
+        """Start it, put it back into the balancer, and return at once: the list says when it is healthy.
+
+        Raises PlatformRefused; then it may well run, without work.
+        """
         _done(f"start {name}", lambda: self._container(name).start())
+        container, entry = _done(f"start {name}", lambda: self._behind(name))
+        if entry is not None:
+            entry.put_back(container, gone=False)
 
     def stop(self, name: str, *, grace_s: float) -> Stopped:
-        """Send its stop signal, kill it when the grace is over, return when it is gone. Raises PlatformRefused.
+        """Take it out of the balancer, send its stop signal, kill it when the grace is over, return when it is gone.
 
-        The engine counts the grace in whole seconds: a fraction is rounded up.
+        Its last requests through the balancer and its own end share the grace. The engine counts in whole seconds: a
+        fraction is rounded up, and there is one second left at least.
+
+        Raises:
+            PlatformRefused: the balancer does not answer, and nothing was done; or the engine refused.
         """
-        grace = math.ceil(grace_s)
-        began = time.monotonic()
+        what, began = f"stop {name}", time.monotonic()
+        container, entry = _done(what, lambda: self._behind(name))
+        if entry is not None:
+            entry.take_out(container, limit_s=grace_s)
+        grace = max(1, math.ceil(grace_s - (time.monotonic() - began)))
 
         def stop() -> int:
-            container = self._container(name)
             container.stop(timeout=grace)
             container.reload()
             return int(container.attrs["State"]["ExitCode"])
 
-        code = _done(f"stop {name}", stop)
-        took_s = time.monotonic() - began
-        return Stopped(_exit_code(code), killed=code == _KILLED and took_s >= grace, took_s=took_s)
+        asked = time.monotonic()
+        try:
+            code = _done(what, stop)
+            ended = time.monotonic()
+        finally:
+            if entry is not None:
+                entry.put_back(container, gone=True)
+        return Stopped(_exit_code(code), killed=code == _KILLED and ended - asked >= grace, took_s=ended - began)
 
     def kill(self, name: str) -> None:
         """Kill it and return when it is proven dead. Raises PlatformRefused, CannotObserve."""
@@ -155,7 +176,7 @@ class Project:
         _done(f"unpause {name}", lambda: self._container(name).unpause())
 
     def restart(self, name: str) -> None:
-        """Let the engine restart a container, or all of a service, each with its own grace.
+        """Restart a container, or all of a service in turn, each with its own grace and out of the balancer first.
 
         Raises:
             PlatformRefused: one could not be restarted.
@@ -213,9 +234,9 @@ class Project:
         client = _client(self.project.host)
         yield from client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
 
-    def _container(self, name: str) -> Container:
+    def _container(self, name: str, among: Iterable[Container] | None = None) -> Container:
         """Return one by its name without the project's. Raises CannotObserve, and what the engine raises."""
-        found = {self._name(one): one for one in self._containers()}
+        found = {self._name(one): one for one in (self._containers() if among is None else among)}
         if name not in found:
             listed = ", ".join(sorted(found)) or "none"
             raise CannotObserve(f"project {self.project.name} has no container {name}", mend=f"there are {listed}")
@@ -223,8 +244,22 @@ class Project:
 
     def _restart(self, name: str) -> None:
         """Restart a container with its own grace; the SDK would take ten seconds for all."""
-        container = self._container(name)
-        container.restart(timeout=container.attrs["Config"].get("StopTimeout") or _GRACE_S)
+        container, entry = self._behind(name)
+        grace_s = container.attrs["Config"].get("StopTimeout") or _GRACE_S
+        if entry is None or container.status != "running":
+            container.restart(timeout=grace_s)
+        else:
+            self.stop(name, grace_s=grace_s)
+            self.start(name)
+
+    def _behind(self, name: str) -> tuple[Container, Entry | None]:
+        """Return a container, and the balancer before it where it is a copy of the system's own service."""
+        containers = list(self._containers())
+        container = self._container(name, containers)
+        return container, self._entry(containers) if self._component(container) == API else None
+
+    def _entry(self, containers: list[Container]) -> Entry | None:
+        return None if self.project.balancer is None else Entry(self.project.balancer, containers)
 
     def _killed(self, name: str) -> int | None:
         container = self._container(name)
@@ -243,12 +278,15 @@ class Project:
         service = str(container.labels.get(f"{_LABEL}.service", ""))
         return API if service == self.project.service else service
 
-    def _state(self, container: Container) -> InstanceState:
+    def _state(self, container: Container, idle: frozenset[str] | None) -> InstanceState:
+        """Return a container as an instance; one that the balancer keeps from work is on its way down."""
         found = container.attrs["State"]
         state = _STATES.get(found["Status"], found["Status"])
         health = found.get("Health", {}).get("Status")
         if state == "running" and health in ("starting", "unhealthy"):
             state = health
+        if state == "running" and self._component(container) == API:
+            state = "unknown" if idle is None else "stopping" if idle & addresses(container) else state
         return InstanceState(
             name=self._name(container),
             component=self._component(container),
