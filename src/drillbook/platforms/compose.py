@@ -60,6 +60,8 @@ API = "api"
 """What the component is called that is the system itself, whatever its service's name."""
 _LABEL = "com.docker.compose"
 _ANSWER_S = 3
+_ACT_S = 15
+"""An engine with much to do may take its time to start or stop a container."""
 _DEATH_S = 5.0
 _GRACE_S = 10
 """The engine's own, for a container that names none."""
@@ -125,7 +127,7 @@ class Project:
 
         Raises PlatformRefused; then it may well run, without work.
         """
-        _done(f"start {name}", lambda: self._container(name).start())
+        _done(f"start {name}", lambda: self._acted(name).start())
         container, entry = _done(f"start {name}", lambda: self._behind(name))
         if entry is not None:
             entry.put_back(container, gone=False)
@@ -169,11 +171,11 @@ class Project:
 
     def pause(self, name: str) -> None:
         """Freeze it with all its children. Raises PlatformRefused."""
-        _done(f"pause {name}", lambda: self._container(name).pause())
+        _done(f"pause {name}", lambda: self._acted(name).pause())
 
     def resume(self, name: str) -> None:
         """Let it go on. Raises PlatformRefused."""
-        _done(f"unpause {name}", lambda: self._container(name).unpause())
+        _done(f"unpause {name}", lambda: self._acted(name).unpause())
 
     def restart(self, name: str) -> None:
         """Restart a container, or all of a service in turn, each with its own grace and out of the balancer first.
@@ -209,7 +211,7 @@ class Project:
         what = f"execute in {name}"
 
         def run() -> ExecResult:
-            return _done(what, lambda: self._container(name).exec_run(list(command)))
+            return _done(what, lambda: self._acted(name).exec_run(list(command)))
 
         try:
             result = limited(run, what=what, limit_s=limit_s)
@@ -228,10 +230,10 @@ class Project:
         compose_program.up(self.project, service, copies=replicas)
         return before
 
-    def _containers(self) -> Iterator[Container]:
+    def _containers(self, limit_s: int = _ANSWER_S) -> Iterator[Container]:
         """Return what Compose made, without ``compose run``'s passing containers."""
         labels = [f"{_LABEL}.project={self.project.name}", f"{_LABEL}.oneoff=False"]
-        client = _client(self.project.host)
+        client = _client(self.project.host, limit_s)
         yield from client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
 
     def _container(self, name: str, among: Iterable[Container] | None = None) -> Container:
@@ -252,9 +254,13 @@ class Project:
             self.stop(name, grace_s=grace_s)
             self.start(name)
 
+    def _acted(self, name: str) -> Container:
+        """Return a container to act on: the engine may take longer for that. Raises as ``_container``."""
+        return self._container(name, self._containers(_ACT_S))
+
     def _behind(self, name: str) -> tuple[Container, Entry | None]:
         """Return a container, and the balancer before it where it is a copy of the system's own service."""
-        containers = list(self._containers())
+        containers = list(self._containers(_ACT_S))
         container = self._container(name, containers)
         return container, self._entry(containers) if self._component(container) == API else None
 
@@ -262,7 +268,7 @@ class Project:
         return None if self.project.balancer is None else Entry(self.project.balancer, containers)
 
     def _killed(self, name: str) -> int | None:
-        container = self._container(name)
+        container = self._acted(name)
         pid = container.attrs["State"]["Pid"]
         container.kill("SIGKILL")
         return pid or None
@@ -342,19 +348,20 @@ class ComposePlatform:
         return Missing(_WHY_NOT.get(capability, f"Docker Compose has no {capability.__name__}"))
 
 
-def _client(host: str | None) -> DockerClient:
+def _client(host: str | None, limit_s: int) -> DockerClient:
     """Return this thread's client of an engine: the SDK's sessions are not to be shared. Raises CannotObserve."""
-    clients: dict[str | None, DockerClient] = _local.__dict__.setdefault("clients", {})
-    if host not in clients:
+    clients: dict[tuple[str | None, int], DockerClient] = _local.__dict__.setdefault("clients", {})
+    key = (host, limit_s)
+    if key not in clients:
         try:
             import docker  # noqa: PLC0415 - a third of a second that only this platform pays
         except ImportError:
             raise CannotObserve("the Docker SDK is not installed", mend="pip install 'drillbook[compose]'") from None
         if host is None:
-            clients[host] = docker.from_env(timeout=_ANSWER_S)
+            clients[key] = docker.from_env(timeout=limit_s)
         else:
-            clients[host] = docker.DockerClient(base_url=host, timeout=_ANSWER_S)
-    return clients[host]
+            clients[key] = docker.DockerClient(base_url=host, timeout=limit_s)
+    return clients[key]
 
 
 def _seen(look: Callable[[], R]) -> R:
@@ -366,7 +373,7 @@ def _seen(look: Callable[[], R]) -> R:
     except Exception as error:
         if not _is_the_engines(error):
             raise
-        reason, mend = _why(error)
+        reason, mend = _why(error, _ANSWER_S)
         raise CannotObserve(reason, mend=mend) from None
 
 
@@ -379,7 +386,7 @@ def _done(what: str, act: Callable[[], R]) -> R:
     except Exception as error:
         if not _is_the_engines(error):
             raise
-        reason, mend = _why(error)
+        reason, mend = _why(error, _ACT_S)
         raise PlatformRefused(f"{what}: {reason}", mend=mend) from None
 
 
@@ -388,7 +395,7 @@ def _is_the_engines(error: Exception) -> bool:
     return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("docker", "requests", "urllib3")
 
 
-def _why(error: Exception) -> tuple[str, str]:
+def _why(error: Exception, limit_s: int) -> tuple[str, str]:
     """Return the reason in a few words, and the mend."""
     explanation = getattr(error, "explanation", None)
     if explanation:
@@ -399,7 +406,7 @@ def _why(error: Exception) -> tuple[str, str]:
     if root is not None:
         return f"no Docker engine answers: {root.strerror}", _MEND
     if any("Timeout" in type(found).__name__ for found in _chain(error)):
-        return f"the Docker engine gives no answer within {_ANSWER_S} s", _MEND
+        return f"the Docker engine gives no answer within {limit_s} s", _MEND
     return f"no Docker engine answers: {type(error).__name__}", _MEND
 
 
