@@ -42,7 +42,8 @@ _UP_S = 900.0  # pulling images is the most of it; health checks give up after 3
 _DOWN_S = 120.0
 _SCRAPED_S = 30.0
 _LOOK_EVERY_S = 0.25
-_SINGLES = ("ENTRY_PORT", "POSTGRES_PORT", "REDIS_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT")
+_SINGLES = ("ENTRY_PORT", "BALANCER_PORT", "POSTGRES_PORT", "REDIS_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT")
+_BACKEND = "copies"  # as haproxy.cfg calls them
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,7 @@ def _write_environment(project: Project, options: Options, values: dict[str, str
     write_private(project.directory / "cache-url", cache)
     head, entry = f"systems.{SYSTEM}", f"http://{HOST}:{values['ENTRY_PORT']}"
     prometheus = f"http://{HOST}:{values['PROMETHEUS_PORT']}"
+    balancer = f"tcp://{HOST}:{values['BALANCER_PORT']}/{_BACKEND}"
     lines = [
         'name = "lab"',
         'platform = "compose"',
@@ -251,6 +253,7 @@ def _write_environment(project: Project, options: Options, values: dict[str, str
         f"project = {json.dumps(project.name)}",
         f"directory = {json.dumps(str(project.directory))}",
         f"service = {json.dumps(SERVICE)}",
+        f"balancer = {json.dumps(balancer)}",
         "",
         f"[{head}]  # its instances are asked of the engine",
         f"version = {json.dumps(options.version)}",

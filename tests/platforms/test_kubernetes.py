@@ -107,7 +107,7 @@ def test_who_may_execute_runs_a_command_in_a_pod_within_its_limit(cluster: Clust
     assert (done.exit_code, done.output) == (3, "said\n")
     with pytest.raises(PlatformRefused, match="within 1 s"):
         executes.execute(name, ("sleep", "9"), limit_s=1)
-    with pytest.raises(PlatformRefused, match="no-such-program"):
+    with pytest.raises(PlatformRefused, match="failed to exec"):
         executes.execute(name, ("no-such-program",))
     with pytest.raises(PlatformRefused, match="404"):
         executes.execute("no-such-pod", ("true",))

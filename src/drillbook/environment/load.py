@@ -222,7 +222,16 @@ def _compose(file: EnvironmentFile, path: Path, headers: dict[str, str | Secret]
     if found is None or file.platform != "compose":
         return None
     directory = None if found.directory is None else path.parent / found.directory
-    return ComposeProject(found.project, directory, found.host, found.service, found.port, found.metrics_port, headers)
+    return ComposeProject(
+        found.project,
+        directory,
+        found.host,
+        found.service,
+        found.port,
+        found.metrics_port,
+        headers,
+        found.balancer,
+    )
 
 
 def _cluster(file: EnvironmentFile, resolver: Resolver) -> Cluster:

@@ -108,6 +108,7 @@ class ComposeSettings(Strict):
     project: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     directory: Path | None = None
     host: str | None = Field(default=None, pattern=r"^(unix|tcp|ssh|npipe)://")
+    balancer: str | None = Field(default=None, pattern=r"^tcp://[A-Za-z0-9_.-]+:[1-9][0-9]{0,4}/[A-Za-z0-9_.:-]+$")
     service: str = "llm-config-manager"
     port: Annotated[int, Field(gt=0, lt=65536)] = 8080
     metrics_port: Annotated[int, Field(gt=0, lt=65536)] = 9090

@@ -46,7 +46,8 @@ def _write_process(system: System) -> dict[str, Json]:
 def _write_compose(system: System) -> dict[str, Json]:
     if system.compose is None:
         raise PlatformRefused(f"{system.name}: the environment names no project", mend="set project under [compose]")
-    return {"project": system.compose.name, "engine": system.compose.host, "service": system.compose.service}
+    found = system.compose
+    return {"project": found.name, "engine": found.host, "service": found.service, "balancer": found.balancer}
 
 
 def _write_systemd(system: System) -> dict[str, Json]:
@@ -71,7 +72,12 @@ def _read_process(name: str, data: Data) -> System:
 
 
 def _read_compose(name: str, data: Data) -> System:
-    project = ComposeProject(text(data, "project"), host=_maybe(data, "engine"), service=text(data, "service"))
+    project = ComposeProject(
+        text(data, "project"),
+        host=_maybe(data, "engine"),
+        service=text(data, "service"),
+        balancer=_maybe(data, "balancer"),
+    )
     return System(name, "compose", compose=project)
 
 

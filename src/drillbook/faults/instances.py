@@ -250,10 +250,15 @@ class _Back:
         harmed = any(state.state == self.out_of or (fine and state.state not in fine) for state in states)
         return None if harmed else shown(states)
 
+    @property
+    def _harms(self) -> tuple[str, ...]:
+        """The states to bring one out of: who dies between draining and stopping leaves one that is idle."""
+        return ("exited", "idle") if self.out_of == "exited" else (self.out_of,)
+
     def heal(self) -> bool:
         """Start, or let go on, each one that needs it. Raises CannotObserve, PlatformRefused."""
         try:
-            harmed = [state.name for state in self._look() if state.state == self.out_of]
+            harmed = [state.name for state in self._look() if state.state in self._harms]
         except TargetGone:
             return False
         act = ask(self.system, Starts).start if self.out_of == "exited" else ask(self.system, Pauses).resume

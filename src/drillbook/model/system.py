@@ -78,6 +78,8 @@ class ComposeProject:
     port: int = 8080
     metrics_port: int = 9090
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    balancer: str | None = None
+    """HAProxy's runtime API and the backend of the copies (``tcp://HOST:PORT/BACKEND``); None without one to drain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,11 @@ class InstanceState:
     name: str
     component: str
     state: str
-    """running, unhealthy (it runs, and its own health check fails), paused, starting, stopping or exited."""
+    """running, unhealthy (it runs, and its own health check fails), paused, starting, stopping, exited, idle or unknown.
+
+    idle: it is up, and the load balancer that the environment names keeps it from work.
+    unknown: it is up, and that balancer does not say whether it gets any.
+    """
     exit_code: int | None = None
     """Set once exited; negative for the number of the signal that ended it."""
     started_at: str | None = None

@@ -45,10 +45,11 @@ from .capabilities import (
 )
 from .claims import KeepsClaim
 from .compose_claim import EngineClaim
+from .compose_entry import Entry, addresses
 from .limited import limited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from docker import DockerClient
     from docker.models.containers import Container, ExecResult
@@ -62,6 +63,8 @@ API = "api"
 """What the component is called that is the system itself, whatever its service's name."""
 _LABEL = "com.docker.compose"
 _ANSWER_S = 3
+_ACT_S = 15
+"""An engine with much to do may take its time to start or stop a container."""
 _DEATH_S = 5.0
 _GRACE_S = 10
 """The engine's own, for a container that names none."""
@@ -95,7 +98,10 @@ class Project:
 
     def list_instances(self) -> tuple[InstanceState, ...]:
         """Return every container of the project, by name. Raises CannotObserve."""
-        found = _seen(lambda: [self._state(one) for one in self._containers()])
+        containers = _seen(lambda: list(self._containers()))
+        entry = self._entry(containers)
+        idle = frozenset[str]() if entry is None else entry.kept_from_work()
+        found = [self._state(one, idle) for one in containers]
         return tuple(sorted(found, key=lambda state: state.name))
 
     def discover(self) -> tuple[Instance, ...]:
@@ -125,26 +131,43 @@ class Project:
         return LogText(tuple(lines if len(text) <= limit_bytes else lines[1:]), whole=whole)
 
     def start(self, name: str) -> None:
-        """Start it and return at once: the list says when it is healthy. Raises PlatformRefused."""
-        _done(f"start {name}", lambda: self._container(name).start())
+        """Start it, put it back into the balancer, and return at once: the list says when it is healthy.
+
+        Raises PlatformRefused; then it may well run, without work.
+        """
+        _done(f"start {name}", lambda: self._acted(name).start())
+        container, entry = _done(f"start {name}", lambda: self._behind(name))
+        if entry is not None:
+            entry.put_back(container, gone=False)
 
     def stop(self, name: str, *, grace_s: float) -> Stopped:
-        """Send its stop signal, kill it when the grace is over, return when it is gone. Raises PlatformRefused.
+        """Take it out of the balancer, send its stop signal, kill it when the grace is over, return when it is gone.
 
-        The engine counts the grace in whole seconds: a fraction is rounded up.
+        Its last requests through the balancer and its own end share the grace. The engine counts in whole seconds: a
+        fraction is rounded up, and there is one second left at least.
+
+        Raises:
+            PlatformRefused: the balancer does not answer, and nothing was done; or the engine refused.
         """
-        grace = math.ceil(grace_s)
-        began = time.monotonic()
+        what, began = f"stop {name}", time.monotonic()
+        container, entry = _done(what, lambda: self._behind(name))
+        if entry is not None:
+            entry.take_out(container, limit_s=grace_s)
+        grace = max(1, math.ceil(grace_s - (time.monotonic() - began)))
 
         def stop() -> int:
-            container = self._container(name)
             container.stop(timeout=grace)
             container.reload()
             return int(container.attrs["State"]["ExitCode"])
 
-        code = _done(f"stop {name}", stop)
-        took_s = time.monotonic() - began
-        return Stopped(_exit_code(code), killed=code == _KILLED and took_s >= grace, took_s=took_s)
+        asked = time.monotonic()
+        try:
+            code = _done(what, stop)
+            ended = time.monotonic()
+        finally:
+            if entry is not None:
+                entry.put_back(container, gone=True)
+        return Stopped(_exit_code(code), killed=code == _KILLED and ended - asked >= grace, took_s=ended - began)
 
     def kill(self, name: str) -> None:
         """Kill it and return when it is proven dead. Raises PlatformRefused, CannotObserve."""
@@ -156,14 +179,14 @@ class Project:
 
     def pause(self, name: str) -> None:
         """Freeze it with all its children. Raises PlatformRefused."""
-        _done(f"pause {name}", lambda: self._container(name).pause())
+        _done(f"pause {name}", lambda: self._acted(name).pause())
 
     def resume(self, name: str) -> None:
         """Let it go on. Raises PlatformRefused."""
-        _done(f"unpause {name}", lambda: self._container(name).unpause())
+        _done(f"unpause {name}", lambda: self._acted(name).unpause())
 
     def restart(self, name: str) -> None:
-        """Let the engine restart a container, or all of a service, each with its own grace.
+        """Restart a container, or all of a service in turn, each with its own grace and out of the balancer first.
 
         Raises:
             PlatformRefused: one could not be restarted.
@@ -196,7 +219,7 @@ class Project:
         what = f"execute in {name}"
 
         def run() -> ExecResult:
-            return _done(what, lambda: self._container(name).exec_run(list(command)))
+            return _done(what, lambda: self._acted(name).exec_run(list(command)))
 
         try:
             result = limited(run, what=what, limit_s=limit_s)
@@ -236,15 +259,15 @@ class Project:
         compose_program.up(self.project, service, copies=replicas)
         return before
 
-    def _containers(self) -> Iterator[Container]:
+    def _containers(self, limit_s: int = _ANSWER_S) -> Iterator[Container]:
         """Return what Compose made, without ``compose run``'s passing containers."""
         labels = [f"{_LABEL}.project={self.project.name}", f"{_LABEL}.oneoff=False"]
-        client = _client(self.project.host)
+        client = _client(self.project.host, limit_s)
         yield from client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
 
-    def _container(self, name: str) -> Container:
+    def _container(self, name: str, among: Iterable[Container] | None = None) -> Container:
         """Return one by its name without the project's. Raises CannotObserve, and what the engine raises."""
-        found = {self._name(one): one for one in self._containers()}
+        found = {self._name(one): one for one in (self._containers() if among is None else among)}
         if name not in found:
             listed = ", ".join(sorted(found)) or "none"
             raise CannotObserve(f"project {self.project.name} has no container {name}", mend=f"there are {listed}")
@@ -252,11 +275,29 @@ class Project:
 
     def _restart(self, name: str) -> None:
         """Restart a container with its own grace; the SDK would take ten seconds for all."""
-        container = self._container(name)
-        container.restart(timeout=container.attrs["Config"].get("StopTimeout") or _GRACE_S)
+        container, entry = self._behind(name)
+        grace_s = container.attrs["Config"].get("StopTimeout") or _GRACE_S
+        if entry is None or container.status != "running":
+            container.restart(timeout=grace_s)
+        else:
+            self.stop(name, grace_s=grace_s)
+            self.start(name)
+
+    def _acted(self, name: str) -> Container:
+        """Return a container to act on: the engine may take longer for that. Raises as ``_container``."""
+        return self._container(name, self._containers(_ACT_S))
+
+    def _behind(self, name: str) -> tuple[Container, Entry | None]:
+        """Return a container, and the balancer before it where it is a copy of the system's own service."""
+        containers = list(self._containers(_ACT_S))
+        container = self._container(name, containers)
+        return container, self._entry(containers) if self._component(container) == API else None
+
+    def _entry(self, containers: list[Container]) -> Entry | None:
+        return None if self.project.balancer is None else Entry(self.project.balancer, containers)
 
     def _killed(self, name: str) -> int | None:
-        container = self._container(name)
+        container = self._acted(name)
         pid = container.attrs["State"]["Pid"]
         container.kill("SIGKILL")
         return pid or None
@@ -272,12 +313,15 @@ class Project:
         service = str(container.labels.get(f"{_LABEL}.service", ""))
         return API if service == self.project.service else service
 
-    def _state(self, container: Container) -> InstanceState:
+    def _state(self, container: Container, idle: frozenset[str] | None) -> InstanceState:
+        """Return a container as an instance; one that the balancer keeps from work is idle."""
         found = container.attrs["State"]
         state = _STATES.get(found["Status"], found["Status"])
         health = found.get("Health", {}).get("Status")
         if state == "running" and health in ("starting", "unhealthy"):
             state = health
+        if state == "running" and self._component(container) == API:
+            state = "unknown" if idle is None else "idle" if idle & addresses(container) else state
         return InstanceState(
             name=self._name(container),
             component=self._component(container),
@@ -335,19 +379,20 @@ class ComposePlatform:
         return Missing(_WHY_NOT.get(capability, f"Docker Compose has no {capability.__name__}"))
 
 
-def _client(host: str | None) -> DockerClient:
+def _client(host: str | None, limit_s: int) -> DockerClient:
     """Return this thread's client of an engine: the SDK's sessions are not to be shared. Raises CannotObserve."""
-    clients: dict[str | None, DockerClient] = _local.__dict__.setdefault("clients", {})
-    if host not in clients:
+    clients: dict[tuple[str | None, int], DockerClient] = _local.__dict__.setdefault("clients", {})
+    key = (host, limit_s)
+    if key not in clients:
         try:
             import docker  # noqa: PLC0415 - a third of a second that only this platform pays
         except ImportError:
             raise CannotObserve("the Docker SDK is not installed", mend="pip install 'drillbook[compose]'") from None
         if host is None:
-            clients[host] = docker.from_env(timeout=_ANSWER_S)
+            clients[key] = docker.from_env(timeout=limit_s)
         else:
-            clients[host] = docker.DockerClient(base_url=host, timeout=_ANSWER_S)
-    return clients[host]
+            clients[key] = docker.DockerClient(base_url=host, timeout=limit_s)
+    return clients[key]
 
 
 def _seen(look: Callable[[], R]) -> R:
@@ -359,7 +404,7 @@ def _seen(look: Callable[[], R]) -> R:
     except Exception as error:
         if not _is_the_engines(error):
             raise
-        reason, mend = _why(error)
+        reason, mend = _why(error, _ANSWER_S)
         raise CannotObserve(reason, mend=mend) from None
 
 
@@ -372,7 +417,7 @@ def _done(what: str, act: Callable[[], R]) -> R:
     except Exception as error:
         if not _is_the_engines(error):
             raise
-        reason, mend = _why(error)
+        reason, mend = _why(error, _ACT_S)
         raise PlatformRefused(f"{what}: {reason}", mend=mend) from None
 
 
@@ -381,7 +426,7 @@ def _is_the_engines(error: Exception) -> bool:
     return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("docker", "requests", "urllib3")
 
 
-def _why(error: Exception) -> tuple[str, str]:
+def _why(error: Exception, limit_s: int) -> tuple[str, str]:
     """Return the reason in a few words, and the mend."""
     explanation = getattr(error, "explanation", None)
     if explanation:
@@ -392,7 +437,7 @@ def _why(error: Exception) -> tuple[str, str]:
     if root is not None:
         return f"no Docker engine answers: {root.strerror}", _MEND
     if any("Timeout" in type(found).__name__ for found in _chain(error)):
-        return f"the Docker engine gives no answer within {_ANSWER_S} s", _MEND
+        return f"the Docker engine gives no answer within {limit_s} s", _MEND
     return f"no Docker engine answers: {type(error).__name__}", _MEND
 
 
