@@ -25,11 +25,11 @@ def said_since(system: System, instance: Instance, since: float) -> tuple[Entry,
     reads = platform_of(system).can(ReadsLogs)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if isinstance(reads, Missing):
         return ()
+    begin = dt.datetime.fromtimestamp(since, dt.UTC) - dt.timedelta(milliseconds=1)
     try:
-        text = reads.read_log(instance, limit_bytes=_LIMIT_BYTES)
+        text = reads.read_log(instance, limit_bytes=_LIMIT_BYTES, since_s=begin.timestamp())
     except CannotObserve:
         return ()
-    begin = dt.datetime.fromtimestamp(since, dt.UTC) - dt.timedelta(milliseconds=1)
     entries = [parse_line(line) for line in text.lines if line.strip()]
     return tuple(entry for entry in entries if _is_since(entry, begin))[:_MOST]
 
