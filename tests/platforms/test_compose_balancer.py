@@ -12,9 +12,9 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
-from drillbook.faults.process import StopInstance
 
 from drillbook.environment import load, located
+from drillbook.faults.instances import StopInstance
 from drillbook.faults.undo import Undo, perform
 from drillbook.model import System
 from drillbook.platforms import PlatformRefused, Stopped

@@ -48,8 +48,9 @@ class InstanceState:
     name: str
     component: str
     state: str
-    """running, unhealthy (it runs, and its own health check fails), paused, starting, stopping, exited, idle or unknown.
+    """running, unhealthy, paused, starting, stopping, exited, idle or unknown.
 
+    unhealthy: it runs, and its own health check fails.
     idle: it is up, and the load balancer that the environment names keeps it from work.
     unknown: it is up, and that balancer does not say whether it gets any.
     """

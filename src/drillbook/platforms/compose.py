@@ -230,11 +230,11 @@ class Project:
 
     def look(self, read: Callable[[DockerClient], R]) -> R:
         """Read something else of the engine. Raises CannotObserve."""
-        return _seen(lambda: read(_client(self.project.host)))
+        return _seen(lambda: read(_client(self.project.host, _ANSWER_S)))
 
     def act(self, what: str, do: Callable[[DockerClient], R]) -> R:
         """Do something else on the engine. Raises PlatformRefused."""
-        return _done(what, lambda: do(_client(self.project.host)))
+        return _done(what, lambda: do(_client(self.project.host, _ACT_S)))
 
     def some_image(self, client: DockerClient) -> str | None:
         """Return an image that the engine has because the project runs it; None without containers."""

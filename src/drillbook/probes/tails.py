@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _LIMIT_BYTES = 4 << 20
 _MOST = 200
+_ROUNDED_S = 0.001
+"""Logs tell milliseconds."""
 
 
 def said_since(system: System, instance: Instance, since: float) -> tuple[Entry, ...]:
@@ -26,7 +28,7 @@ def said_since(system: System, instance: Instance, since: float) -> tuple[Entry,
     if isinstance(reads, Missing):
         return ()
     try:
-        text = reads.read_log(instance, limit_bytes=_LIMIT_BYTES)
+        text = reads.read_log(instance, limit_bytes=_LIMIT_BYTES, since_s=since - _ROUNDED_S)
     except CannotObserve:
         return ()
     return entries_since(text.lines, since)
@@ -34,7 +36,7 @@ def said_since(system: System, instance: Instance, since: float) -> tuple[Entry,
 
 def entries_since(lines: tuple[str, ...], since: float) -> tuple[Entry, ...]:
     """Return the log lines dated at or after ``since`` (seconds since the epoch) as entries, at most 200."""
-    begin = dt.datetime.fromtimestamp(since, dt.UTC) - dt.timedelta(milliseconds=1)
+    begin = dt.datetime.fromtimestamp(since - _ROUNDED_S, dt.UTC)
     entries = [parse_line(line) for line in lines if line.strip()]
     return tuple(entry for entry in entries if _is_since(entry, begin))[:_MOST]
 
