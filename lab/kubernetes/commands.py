@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from .kubectl import Kubectl, current
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 NAMESPACE = "llm-config"
 NONE_IS_UP = 3
@@ -56,20 +58,24 @@ class Record:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Run one of the commands."""
+    """Run one of the commands. Raises LabError, also for one that pods do not know."""
     system = getattr(given, "system", "config-manager")
     if given.verb == "up":
         options = Options(given.instances or Options().instances, given.version, tuple(given.defect), given.service)
         return up(system, given.namespace, options)
+    act: dict[str, Callable[[Record], int]] = {
+        "status": status,
+        "logs": lambda record: logs(record, given.name, lines=given.lines, follow=given.follow),
+        "registered": registered,
+        "down": down,
+    }
+    if given.verb not in act:
+        raise LabError(f"{given.verb} is not to be had on Kubernetes: pods are replaced, not started and stopped")
     record = _record(system)
     if record is None:
-        print(f"no {system} lab is up on Kubernetes")
+        print(f"no {system} lab is up on Kubernetes; `drillbook lab up --on kubernetes` starts one", file=sys.stderr)
         return 0 if given.verb == "down" else NONE_IS_UP
-    if given.verb == "status":
-        return status(record)
-    if given.verb == "logs":
-        return logs(record, given.name, lines=given.lines, follow=given.follow)
-    return down(record)
+    return act[given.verb](record)
 
 
 def up(system: str, namespace: str, options: Options) -> int:
@@ -112,6 +118,12 @@ def logs(record: Record, name: str | None, *, lines: int, follow: bool) -> int:
     """Show the ends of the logs of one pod, or of all copies of the service."""
     chosen = [name] if name else ["--selector=app=llm-config-manager", "--prefix", "--max-log-requests=20"]
     return record.kubectl.follow("logs", *chosen, f"--tail={lines}", *(["--follow"] if follow else []))
+
+
+def registered(record: Record) -> int:
+    """Print the record of the lab that is up."""
+    print(json.dumps({**asdict(record), "environment": str(_folder(record.system) / "environment.toml")}))
+    return 0
 
 
 def down(record: Record) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from drillbook.environment import BadEnvironment, load
 from drillbook.model import System
 from drillbook.platforms import Lists, Missing, platform_of
 from drillbook.trace import broken_on
+
+from ..running import ROOT
 
 HEAD = 'name = "x"\nplatform = "kubernetes"\n'
 
@@ -88,3 +93,16 @@ def test_a_defect_counts_on_a_platform_for_what_has_a_row_there() -> None:
         "config-manager.verify.success-no-error-logs",
         "config-manager.logs.no-errors-kubernetes",
     }
+
+
+def test_what_pods_do_not_know_is_refused_and_leaves_the_lab_alone(tmp_path: Path) -> None:
+    record = tmp_path / "lab" / "kubernetes" / "config-manager" / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"system": "config-manager", "kubeconfig": "/nowhere", "context": "c", "namespace": "n",')
+    record.write_text(record.read_text() + ' "version": "1", "defects": []}')
+    words = [sys.executable, "-m", "lab", "kill", "redis-0", "--on", "kubernetes"]
+    variables = {**os.environ, "DRILLBOOK_STATE_DIR": str(tmp_path)}
+    done = subprocess.run(words, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "kill is not to be had on Kubernetes" in done.stderr
+    assert record.exists()
