@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from drillbook.environment import BadEnvironment, load
-from drillbook.model import System
+from drillbook.model import CannotObserve, Shared, System
 from drillbook.platforms import Lists, Missing, platform_of
+from drillbook.platforms.kubernetes.pods import widest
 from drillbook.trace import broken_on
 
 from ..running import ROOT
@@ -106,3 +107,37 @@ def test_what_pods_do_not_know_is_refused_and_leaves_the_lab_alone(tmp_path: Pat
     assert (done.returncode, done.stdout) == (1, "")
     assert "kill is not to be had on Kubernetes" in done.stderr
     assert record.exists()
+
+
+LABELS = {"api": "app=web", "postgres": "app==db", "redis": "app = cache", "other": "tier=x", "many": "app in (a,b)"}
+
+
+@pytest.mark.parametrize(
+    ("component", "asked"),
+    [
+        ("api", "app in (cache,db,web)"),
+        ("redis", "app in (cache,db,web)"),
+        ("other", "tier=x"),
+        ("many", "app in (a,b)"),
+    ],
+)
+def test_components_under_one_label_are_asked_for_together(component: str, asked: str) -> None:
+    assert widest(LABELS[component], LABELS) == asked
+
+
+def test_what_a_round_shares_is_read_once_and_so_is_the_reason_why_it_cannot() -> None:
+    shared, calls = Shared(), []
+
+    def read() -> int:
+        calls.append(1)
+        return len(calls)
+
+    def fail() -> int:
+        calls.append(1)
+        raise CannotObserve("403", mend="log in")
+
+    assert (shared.once("a", read), shared.once("a", read), shared.once("b", read)) == (1, 1, 2)
+    for _ in range(2):
+        with pytest.raises(CannotObserve, match="403"):
+            shared.once("c", fail)
+    assert len(calls) == 3

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from .observation import CannotObserve
 from .secret import Secret
+from .sharing import Shared
 from .systemd_host import SystemdHost
 
 
@@ -107,6 +108,8 @@ class System:
     """The most load that may be sent; None when the environment allows none."""
     prometheus_url: str | None = None
     compose: ComposeProject | None = None
+    shared: Shared | None = field(default=None, compare=False, repr=False)
+    """What the probes of one round share; None outside of a round, where everything is read anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class Units:
         if not units:
             raise CannotObserve("the environment names no units", mend=_NO_HOST)
         show = shlex.join(["systemctl", "show", "--timestamp=us+utc", "-p", ",".join(_PROPERTIES), "--", *units])
-        said = self._shell.run(f"{show} || exit 1; printf '\\n--\\n'; ps -eo pid=,stat=,comm=")
+        said = self._shell.ask(f"{show} || exit 1; printf '\\n--\\n'; ps -eo pid=,stat=,comm=")
         shown, separator, processes = said.out.partition("\n--\n")
         if said.status or not separator:
             raise CannotObserve(
@@ -154,7 +154,7 @@ class Units:
         most = max(1, min(_MOST_ENTRIES, limit_bytes // _BYTES_AN_ENTRY))
         quoted = shlex.quote(unit)
         journal = f"journalctl --quiet -o json --output-fields=MESSAGE,PRIORITY -u {quoted}"
-        said = self._shell.run(
+        said = self._shell.ask(
             f"start=$(systemctl show --timestamp=unix -P ExecMainStartTimestamp {quoted}) || exit 1\n"
             f'[ -z "$start" ] || {journal} --since "$start" | head -n {_FIRST_ENTRIES}\n'
             f"printf -- '--\\n'\n"
@@ -172,7 +172,7 @@ class Units:
 
     def on_host(self, script: str) -> str:
         """Run a read-only script on the host and return its output. Raises CannotObserve."""
-        said = self._shell.run(script)
+        said = self._shell.ask(script)
         if said.status:
             raise CannotObserve(
                 f"{self.where.host}: {_last_line(said.err) or f'exit status {said.status}'}",
