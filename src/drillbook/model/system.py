@@ -97,7 +97,7 @@ class System:
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
     """What requests to discovered instances carry."""
     forwarded: frozenset[str] = frozenset()
-    """The databases that are reached through the platform."""
+    """The components that are reached through the platform."""
     systemd: SystemdHost | None = None
     data_dir: Path = Path("/var/lib")
     preflight: Preflight = Preflight(ports=(), resolve=(), external_url=None)
