@@ -107,6 +107,7 @@ def fake_nodes(lab: Lab) -> Iterator[None]:
     annotation = "kwok.x-k8s.io/node=fake"
     words = [kwok, "--manage-all-nodes=false", f"--manage-nodes-with-annotation-selector={annotation}"]
     words += ["--node-ip", "10.244.1.1", "--cidr", "10.245.0.0/16", "--server-address", "127.0.0.1:0"]
+    words += ["--node-lease-duration-seconds", "40"]
     player = subprocess.Popen(
         words, env=lab.variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -117,6 +118,7 @@ def fake_nodes(lab: Lab) -> Iterator[None]:
             "--filename=-",
             stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(map(_node, names))}),
         )
+        lab.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "node", *names)
         yield
     finally:
         lab.kubectl("delete", "node", *names, "--ignore-not-found", "--wait=false")
