@@ -12,7 +12,6 @@ from drillbook.accepts import (
     databases,
     host,
     http,
-    kubernetes,
     logs,
     met_if,
     metrics,
@@ -24,13 +23,12 @@ from drillbook.model import Criterion, Severity, Stage
 from drillbook.probes.components import Components
 from drillbook.probes.host import External, HostResources, Names, Ports
 from drillbook.probes.http import Get, GetUntilChanged
-from drillbook.probes.kubernetes import ClusterInfo, ConfigMap, Nodes, OwnNamespace, Pods, Workload
 from drillbook.probes.logs import Logs
 from drillbook.probes.metrics import Metrics
 from drillbook.probes.postgres import Postgres
 from drillbook.probes.project_files import ProjectFiles
 from drillbook.probes.prometheus import Targets
-from drillbook.probes.redis import Redis, RedisTopology
+from drillbook.probes.redis import Redis
 
 from .round_trip import VALUE, RoundTrip
 
@@ -120,7 +118,7 @@ def _no_outside(system: System) -> str | None:
 
 def _no_prometheus(system: System) -> str | None:
     """Monitoring is optional; a lab that is not up yet will say where its own is."""
-    if system.prometheus_url or system.compose is None:
+    if system.prometheus_url or (system.compose is None and system.cluster is None):
         return None
     return f"no monitoring is named (systems.{system.name}.prometheus.url)"
 
@@ -241,7 +239,7 @@ METRICS = (
         Targets("llm-config-manager"),
         prometheus.one_up(),
         _LOG_ADVICE,
-        platforms=COMPOSE,
+        platforms=frozenset({"compose", "kubernetes"}),
         needs=_no_prometheus,
     ),
 )
@@ -405,117 +403,5 @@ PREFLIGHT = (
         stage=Stage.PREFLIGHT,
         platforms=COMPOSE,
         needs=_no_directory,
-    ),
-)
-
-_KUBERNETES = frozenset({"kubernetes"})
-_NAME = "llm-config-manager"
-_CRASH_ADVICE = "config-manager.troubleshoot.crash-logs-kubernetes"
-_KUBERNETES_ADVICE = "config-manager.troubleshoot.missing-config-kubernetes"
-_application = Workload("deployments", _NAME)
-_pods = Pods("api")
-
-KUBERNETES_STARTED: tuple[Criterion[Any], ...] = (
-    Criterion(
-        "config-manager.startup.kubernetes-cluster-info",
-        ClusterInfo(),
-        kubernetes.answered(),
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.startup.kubernetes-namespace",
-        OwnNamespace(),
-        kubernetes.active(),
-        _KUBERNETES_ADVICE,
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.startup.kubernetes-nodes-ready",
-        Nodes(),
-        kubernetes.nodes_ready(),
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.startup.kubernetes-postgres-ready",
-        Workload("statefulsets", "postgres"),
-        kubernetes.copies_ready(1),
-        _POSTGRES_ADVICE,
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.startup.kubernetes-redis-ready",
-        Workload("statefulsets", "redis"),
-        kubernetes.copies_ready(3),
-        _REDIS_ADVICE,
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.startup.kubernetes-redis-cluster-formed",
-        RedisTopology(),
-        kubernetes.formed(3),
-        _REDIS_ADVICE,
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.startup.kubernetes-application-ready",
-        _application,
-        kubernetes.copies_ready(3),
-        _CRASH_ADVICE,
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.startup.kubernetes-application-pods",
-        _pods,
-        kubernetes.pods_serve(exactly=3, restarts=0),
-        _CRASH_ADVICE,
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.restart.kubernetes-rollout-status",
-        _application,
-        kubernetes.rolled_out(),
-        _CRASH_ADVICE,
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.restart.kubernetes-pods-running",
-        _pods,
-        kubernetes.pods_serve(),
-        _CRASH_ADVICE,
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.logs.no-errors-kubernetes",
-        _logs,
-        logs.no_errors_in_tail(),
-        _CRASH_ADVICE,
-        severity=Severity.WARNING,
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.logs.quick-kubernetes",
-        _logs,
-        logs.readable(),
-        severity=Severity.WARNING,
-        platforms=_KUBERNETES,
-    ),
-)
-
-KUBERNETES_PREFLIGHT: tuple[Criterion[Any], ...] = (
-    Criterion(
-        "config-manager.preflight.kubernetes-configmap",
-        ConfigMap(f"{_NAME}-config"),
-        kubernetes.config_map(),
-        _KUBERNETES_ADVICE,
-        stage=Stage.PREFLIGHT,
-        platforms=_KUBERNETES,
-    ),
-    Criterion(
-        "config-manager.preflight.encryption-key-kubernetes",
-        _pods,
-        kubernetes.secret_in_use(f"{_NAME}-secrets", "encryption-key"),
-        _KUBERNETES_ADVICE,
-        stage=Stage.PREFLIGHT,
-        platforms=_KUBERNETES,
     ),
 )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from drillbook.model import Verdict
 from drillbook.plugin import cases, must_hold
 
-from .criteria import KUBERNETES_PREFLIGHT, KUBERNETES_STARTED
+from .criteria_kubernetes import PREFLIGHT, STARTED
 
 
-@cases("config-manager", KUBERNETES_STARTED)
+@cases("config-manager", STARTED)
 def test_start_up(verdict: Verdict) -> None:
     """The cluster, the namespace and every workload are as the start-up leaves them."""
     must_hold(verdict)
 
 
-@cases("config-manager", KUBERNETES_PREFLIGHT)
+@cases("config-manager", PREFLIGHT)
 def test_preflight(verdict: Verdict) -> None:
     """The namespace holds what the service's pods need to start."""
     must_hold(verdict)

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import registry
 from ..directory import write_private
 from ..errors import LabError
 from ..options import Options
 from ..progress import Progress
-from . import address, files
+from . import address, files, waiting
 from .kubectl import Kubectl, current
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 NAMESPACE = "llm-config"
 NONE_IS_UP = 3
-READY_S = 150.0
 GONE_S = 120.0
 _LOOK_S = 0.5
 _MANAGED = "app.kubernetes.io/managed-by=drillbook-lab"
-_NO_IMAGE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
-_BUILD = """\
-build the service's image and give it to the cluster's nodes, from the root of the checkout:
-  docker build -t drillbook/config-manager:0.1.0 -f lab/kubernetes/Dockerfile lab
-then for instance: kind load docker-image drillbook/config-manager:0.1.0"""
 NEXT = """
 Next:
   pytest -m smoke --env kubernetes                check it
@@ -56,20 +52,24 @@ class Record:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Run one of the commands."""
+    """Run one of the commands. Raises LabError, also for one that pods do not know."""
     system = getattr(given, "system", "config-manager")
     if given.verb == "up":
         options = Options(given.instances or Options().instances, given.version, tuple(given.defect), given.service)
         return up(system, given.namespace, options)
+    act: dict[str, Callable[[Record], int]] = {
+        "status": status,
+        "logs": lambda record: logs(record, given.name, lines=given.lines, follow=given.follow),
+        "registered": registered,
+        "down": down,
+    }
+    if given.verb not in act:
+        raise LabError(f"{given.verb} is not to be had on Kubernetes: pods are replaced, not started and stopped")
     record = _record(system)
     if record is None:
-        print(f"no {system} lab is up on Kubernetes")
+        print(f"no {system} lab is up on Kubernetes; `drillbook lab up --on kubernetes` starts one", file=sys.stderr)
         return 0 if given.verb == "down" else NONE_IS_UP
-    if given.verb == "status":
-        return status(record)
-    if given.verb == "logs":
-        return logs(record, given.name, lines=given.lines, follow=given.follow)
-    return down(record)
+    return act[given.verb](record)
 
 
 def up(system: str, namespace: str, options: Options) -> int:
@@ -114,6 +114,12 @@ def logs(record: Record, name: str | None, *, lines: int, follow: bool) -> int:
     return record.kubectl.follow("logs", *chosen, f"--tail={lines}", *(["--follow"] if follow else []))
 
 
+def registered(record: Record) -> int:
+    """Print the record of the lab that is up."""
+    print(json.dumps({**asdict(record), "environment": str(_folder(record.system) / "environment.toml")}))
+    return 0
+
+
 def down(record: Record) -> int:
     """Delete what `up` made and wait until it is gone."""
     kubectl, progress = record.kubectl, Progress("down")
@@ -146,7 +152,8 @@ def _bring_up(record: Record) -> str | None:
     try:
         overlay = files.write_manifests(folder, record.namespace, version=record.version, defects=record.defects)
         kubectl.run("apply", "--kustomize", str(overlay), timeout_s=60)
-        _wait_ready(kubectl)
+        waiting.until_ready(kubectl)
+        waiting.until_scraped(kubectl)
         for account in ("gate", "drill"):
             files.write_account(folder / f"{account}.kubeconfig", kubectl, f"drillbook-{account}")
         entry = address.find(kubectl)
@@ -157,53 +164,6 @@ def _bring_up(record: Record) -> str | None:
         down(record)  # nothing half made is left
         raise
     return entry
-
-
-def _wait_ready(kubectl: Kubectl) -> None:
-    """Wait until every controller has all its copies ready. Raises LabError."""
-    progress, end = Progress("up"), time.monotonic() + READY_S
-    while True:
-        rows = kubectl.json("get", "statefulsets,deployments")["items"]
-        open_ones = [
-            f"{row['metadata']['name']} {_ready(row)}/{row['spec']['replicas']}" for row in rows if not _is_ready(row)
-        ]
-        if rows and not open_ones:
-            progress.done()
-            return
-        progress.on(", ".join(open_ones))
-        progress.tick()
-        pods = kubectl.json("get", "pods")["items"]
-        stuck = sorted({reason for pod in pods for reason in _waiting(pod)} & _NO_IMAGE)
-        if stuck:
-            progress.done()
-            raise LabError(f"{stuck[0]} for {', '.join(sorted(_images_missing(pods)))}; {_BUILD}")
-        if time.monotonic() > end:
-            progress.done()
-            raise LabError(f"not ready after {READY_S:g} s: {', '.join(open_ones)}; see kubectl describe pods")
-        time.sleep(_LOOK_S)
-
-
-def _ready(row: dict[str, Any]) -> int:
-    return int(row["status"].get("readyReplicas", 0))
-
-
-def _is_ready(row: dict[str, Any]) -> bool:
-    wanted = int(row["spec"]["replicas"])
-    return _ready(row) == wanted and int(row["status"].get("updatedReplicas", 0)) == wanted
-
-
-def _waiting(pod: dict[str, Any]) -> list[str]:
-    states = [one["state"] for one in pod["status"].get("containerStatuses", [])]
-    return [state["waiting"].get("reason", "") for state in states if "waiting" in state]
-
-
-def _images_missing(pods: list[dict[str, Any]]) -> set[str]:
-    return {
-        str(one["image"])
-        for pod in pods
-        for one in pod["status"].get("containerStatuses", [])
-        if one["state"].get("waiting", {}).get("reason") in _NO_IMAGE
-    }
 
 
 def _folder(system: str) -> Path:

@@ -57,7 +57,7 @@ class _Round:
                 want = self.todo.get_nowait()
             except queue.Empty:
                 return
-            with self.gates[target_id(want.target)]:
+            with self.gates[_gate(want)]:
                 with self.changed:
                     self.started[want.key] = time.monotonic()
                 observation = take(want, self.redactor)
@@ -91,11 +91,13 @@ def observe(
     shared = _Round(
         queue.SimpleQueue(),
         redactor,
-        {target_id(want.target): threading.Semaphore(_PER_TARGET) for want in unique.values()},
+        {_gate(want): threading.Semaphore(_PER_TARGET) for want in unique.values()},
     )
-    for want in unique.values():
+    together = [want for want in unique.values() if want.probe.together]
+    apart = [want for want in unique.values() if not want.probe.together]
+    for want in together + apart:
         shared.todo.put(want)
-    for _ in range(min(_THREADS, len(unique))):
+    for _ in range(len(together) + min(_THREADS, len(apart))):  # those that travel together wait for nobody
         threading.Thread(target=shared.work, daemon=True).start()
     end = None if deadline_s is None else time.monotonic() + deadline_s
     reported: set[Key] = set()
@@ -132,6 +134,11 @@ def take(want: Want, redactor: Redactor) -> Observation:
         )
 
 
+def _gate(want: Want) -> str:
+    """Return whose limit a reading counts for: its target's, or nobody's when it travels with others."""
+    return repr(want.key) if want.probe.together else target_id(want.target)
+
+
 def _refuse_hidden(target: Target) -> None:
     if target.instance is not None and target.instance.hidden is not None:
         raise CannotObserve(target.instance.hidden.reason, mend=target.instance.hidden.mend)
@@ -157,5 +164,5 @@ def _give_up_on_late(shared: _Round, unique: dict[Key, Want], end: float | None)
                 mend="look at the source by hand; raise --deadline if the run was cut short",
             )
             if late:
-                shared.gates[target_id(want.target)].release()
+                shared.gates[_gate(want)].release()
             threading.Thread(target=shared.work, daemon=True).start()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .model import Criterion, Observation, Outcome, Verdict, judge
+from .model import Criterion, Observation, Outcome, Shared, Verdict, judge
 from .observations import Key, Want, observe
 from .platforms import discovered
 
@@ -47,7 +47,8 @@ class Round:
 
 def wants(cases: Sequence[Case], environment: Environment) -> list[Want]:
     """Return every reading that the cases need now, with what the platforms run now; several criteria share one."""
-    systems = {name: discovered(environment.systems[name]) for name in {case.system for case in cases}}
+    names = {case.system for case in cases}
+    systems = {name: discovered(replace(environment.systems[name], shared=Shared())) for name in names}
     return [
         Want(case.criterion.probe, target)
         for case in cases

@@ -60,6 +60,21 @@ class Stuck(Counting):
         return Number(0)
 
 
+@dataclass(frozen=True)
+class Meeting(Counting):
+    """Answers when all have come: readings of one host travel together."""
+
+    together: ClassVar[bool] = True
+    all_here: ClassVar[threading.Barrier] = threading.Barrier(100)
+
+    def targets(self, system: System) -> tuple[Target, ...]:
+        return (Target(system, "host"),)
+
+    def observe(self, target: Target) -> Number:
+        self.all_here.wait(20)
+        return Number(1)
+
+
 def wants(probe: Counting) -> list[Want]:
     return [Want(probe, target) for target in probe.targets(SYSTEM)]
 
@@ -82,6 +97,11 @@ def test_a_broken_eye_is_an_error_without_secrets(name: str, said: str) -> None:
 def test_readings_are_redacted() -> None:
     seen = observe(wants(Counting("x")), Redactor([Secret("hunter22", "env:X")]))
     assert all("hunter22" not in str(observation) for observation in seen.values())
+
+
+def test_what_travels_together_waits_for_nobodys_turn() -> None:
+    seen = observe([want for number in range(100) for want in wants(Meeting(str(number)))], Redactor())
+    assert [one.error for one in seen.values()] == [None] * 100
 
 
 def test_a_probe_that_does_not_answer_becomes_an_error_and_holds_up_nobody() -> None:

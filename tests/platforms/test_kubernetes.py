@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import tomllib
@@ -29,6 +30,7 @@ from drillbook.platforms.kubernetes import KubernetesPlatform
 from drillbook.trace import broken_on
 
 from ..running import ROOT
+from .api_proxy import api_says
 from .cluster import Cluster, alone, planted
 
 pytestmark = pytest.mark.xdist_group("kubernetes")  # one namespace for all of them
@@ -58,7 +60,7 @@ def test_a_healthy_system_is_met_in_every_criterion(cluster: Cluster, tmp_path: 
     with alone():
         run = cluster.gate(tmp_path)
     assert run.exit_status == 0, run.output
-    assert len(run.verdicts()) == 41
+    assert len(run.verdicts()) == 42
     assert run.broken() == set()
 
 
@@ -212,9 +214,15 @@ def test_a_planted_defect_flips_exactly_what_it_names(cluster: Cluster, name: st
     ids = broken_on(row, "kubernetes")
     assert ids, "nothing that it breaks applies to Kubernetes"
     stage = row.get("stage", "smoke")
-    environment = preflight_environment(cluster) if stage == "preflight" else "kubernetes"
-    with alone(), planted(cluster, row):
-        run = cluster.gate(tmp_path, "-m", stage, environment=environment)
+    environment: str | Path = preflight_environment(cluster) if stage == "preflight" else "kubernetes"
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(alone())
+        stack.enter_context(planted(cluster, row))
+        if says := row.get("api_says"):
+            path = says["path"].format(namespace=cluster.namespace)
+            told = cluster.folder / "environment.toml"
+            environment = stack.enter_context(api_says(told, path, says["status"], folder=tmp_path))
+        run = cluster.gate(tmp_path / "reports", "-m", stage, environment=environment)
     assert run.broken() == ids, run.output
     assert run.exit_status in {1, 10}
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from drillbook.environment import BadEnvironment, load
-from drillbook.model import System
+from drillbook.model import CannotObserve, Shared, System
 from drillbook.platforms import Lists, Missing, platform_of
+from drillbook.platforms.kubernetes.pods import widest
 from drillbook.trace import broken_on
+
+from ..running import ROOT
 
 HEAD = 'name = "x"\nplatform = "kubernetes"\n'
 
@@ -88,3 +94,50 @@ def test_a_defect_counts_on_a_platform_for_what_has_a_row_there() -> None:
         "config-manager.verify.success-no-error-logs",
         "config-manager.logs.no-errors-kubernetes",
     }
+
+
+def test_what_pods_do_not_know_is_refused_and_leaves_the_lab_alone(tmp_path: Path) -> None:
+    record = tmp_path / "lab" / "kubernetes" / "config-manager" / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"system": "config-manager", "kubeconfig": "/nowhere", "context": "c", "namespace": "n",')
+    record.write_text(record.read_text() + ' "version": "1", "defects": []}')
+    words = [sys.executable, "-m", "lab", "kill", "redis-0", "--on", "kubernetes"]
+    variables = {**os.environ, "DRILLBOOK_STATE_DIR": str(tmp_path)}
+    done = subprocess.run(words, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "kill is not to be had on Kubernetes" in done.stderr
+    assert record.exists()
+
+
+LABELS = {"api": "app=web", "postgres": "app==db", "redis": "app = cache", "other": "tier=x", "many": "app in (a,b)"}
+
+
+@pytest.mark.parametrize(
+    ("component", "asked"),
+    [
+        ("api", "app in (cache,db,web)"),
+        ("redis", "app in (cache,db,web)"),
+        ("other", "tier=x"),
+        ("many", "app in (a,b)"),
+    ],
+)
+def test_components_under_one_label_are_asked_for_together(component: str, asked: str) -> None:
+    assert widest(LABELS[component], LABELS) == asked
+
+
+def test_what_a_round_shares_is_read_once_and_so_is_the_reason_why_it_cannot() -> None:
+    shared, calls = Shared(), []
+
+    def read() -> int:
+        calls.append(1)
+        return len(calls)
+
+    def fail() -> int:
+        calls.append(1)
+        raise CannotObserve("403", mend="log in")
+
+    assert (shared.once("a", read), shared.once("a", read), shared.once("b", read)) == (1, 1, 2)
+    for _ in range(2):
+        with pytest.raises(CannotObserve, match="403"):
+            shared.once("c", fail)
+    assert len(calls) == 3

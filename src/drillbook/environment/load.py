@@ -188,14 +188,14 @@ def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver
     compose = _compose(file, path, headers)
     cluster = _cluster(file, resolver) if file.platform == "kubernetes" else None
     asks = compose is not None or cluster is not None  # the platform says where the instances are
-    databases = {"postgres": settings.postgres, "redis": settings.redis}
+    parts = {"postgres": settings.postgres, "redis": settings.redis, "prometheus": settings.prometheus}
     return System(
         name=name,
         platform=file.platform,
         cluster=cluster,
         discovered=not instances and asks,
         headers=headers,
-        forwarded=frozenset(part for part, one in databases.items() if one is not None and one.through == "platform"),
+        forwarded=frozenset(part for part, one in parts.items() if one is not None and one.through == "platform"),
         instances=instances or ((entry,) if entry and not asks else ()),
         entry=entry or None,
         postgres_url=resolver.secret(settings.postgres.url if settings.postgres else None, f"{key}.postgres.url"),

@@ -100,6 +100,7 @@ class PrometheusSettings(Strict):
     """The Prometheus that watches the system."""
 
     url: Http
+    through: Literal["platform"] | None = None
 
 
 class ComposeSettings(Strict):
@@ -204,7 +205,12 @@ class KubernetesSettings(Strict):
     context: str | None = None
     namespace: str = Field(default="llm-config", pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
     components: dict[str, str] = Field(
-        default={"api": "app=llm-config-manager", "postgres": "app=postgres", "redis": "app=redis"}
+        default={
+            "api": "app=llm-config-manager",
+            "postgres": "app=postgres",
+            "redis": "app=redis",
+            "prometheus": "app=prometheus",
+        }
     )
     reach: Literal["port-forward", "address"] = "port-forward"
     api_port: Annotated[int, Field(gt=0, lt=65536)] = 8080

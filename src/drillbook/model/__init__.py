@@ -3,6 +3,7 @@
 from .criterion import ANY_PLATFORM, Accepts, Criterion, Finding, Probe, Severity, Stage
 from .observation import CannotObserve, Json, Observation
 from .secret import Secret
+from .sharing import Shared
 from .system import Cluster, ComposeProject, Facts, Instance, Preflight, System, Target, Way
 from .systemd_host import SystemdHost
 from .verdict import Outcome, Verdict, judge
@@ -24,6 +25,7 @@ __all__ = [
     "Probe",
     "Secret",
     "Severity",
+    "Shared",
     "Stage",
     "System",
     "SystemdHost",

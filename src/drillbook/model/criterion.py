@@ -57,6 +57,11 @@ class Probe(Protocol[V]):
         """The longest the reading may take before it counts as a broken eye."""
         ...
 
+    @property
+    def together(self) -> bool:
+        """Whether its readings travel together to one host, so that all may be asked for at once."""
+        ...
+
     def targets(self, system: System) -> tuple[Target, ...]:
         """All that must be read; an empty answer makes every criterion of this probe UNKNOWN."""
         ...

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from .observation import CannotObserve
 from .secret import Secret
+from .sharing import Shared
 from .systemd_host import SystemdHost
 
 
@@ -100,7 +101,7 @@ class System:
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
     """What requests to discovered instances carry."""
     forwarded: frozenset[str] = frozenset()
-    """The databases that are reached through the platform."""
+    """The components that are reached through the platform."""
     systemd: SystemdHost | None = None
     data_dir: Path = Path("/var/lib")
     preflight: Preflight = Preflight(ports=(), resolve=(), external_url=None)
@@ -111,6 +112,8 @@ class System:
     """The most load that may be sent; None when the environment allows none."""
     prometheus_url: str | None = None
     compose: ComposeProject | None = None
+    shared: Shared | None = field(default=None, compare=False, repr=False)
+    """What the probes of one round share; None outside of a round, where everything is read anew."""
 
 
 @dataclass(frozen=True, slots=True)

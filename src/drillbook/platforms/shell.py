@@ -9,11 +9,11 @@ import stat
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model import CannotObserve
+from .trips import TIMED_OUT, Said, Trips
 
 if TYPE_CHECKING:
     from ..model.systemd_host import SystemdHost
@@ -24,7 +24,6 @@ COMMAND_S = 4
 """How long a command may take on the host itself."""
 _PERSIST_S = 30
 _SSH_FAILED = 255
-_TIMED_OUT = 124
 _PRIVATE = 0o700
 _LONGEST_SOCKET = 104 - 18  # ssh adds a suffix while it binds
 _MENDS = {
@@ -36,15 +35,6 @@ _MENDS = {
     "No such file": "check the paths in systems.*.systemd",
 }
 _MEND = "try the same with ssh by hand: ssh -o BatchMode=yes HOST true"
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a command said and how it ended."""
-
-    status: int
-    out: str
-    err: str
 
 
 class Shell:
@@ -60,6 +50,15 @@ class Shell:
         self._connected = False
         self._failure: tuple[float, CannotObserve] | None = None
         self._host: Any = None
+        self._trips = Trips(lambda script, limit_s: self.run(script, limit_s=limit_s), COMMAND_S)
+
+    def ask(self, script: str) -> Said:
+        """Return what a read-only script said; what others ask at the same time goes over in the same round trip.
+
+        Raises:
+            CannotObserve: as ``run``.
+        """
+        return self._trips.ask(script)
 
     def run(self, script: str, *, limit_s: float = COMMAND_S) -> Said:
         """Run a script and return what it said, whatever its exit status.
@@ -78,11 +77,13 @@ class Shell:
         with self._connecting:  # the first one opens the connection that all share, or fails for all who wait
             if self._failure is not None and self._failure[0] >= asked_at:
                 raise CannotObserve(self._failure[1].reason, mend=self._failure[1].mend)
-            try:
-                return self._run(command, limit_s)
-            except CannotObserve as broken:
-                self._failure = (time.monotonic(), broken)
-                raise
+            if not self._connected:
+                try:
+                    return self._run(command, limit_s)
+                except CannotObserve as broken:
+                    self._failure = (time.monotonic(), broken)
+                    raise
+        return self._run(command, limit_s)
 
     def load(self) -> None:
         """Load what a command needs, so that none is missing when it counts. Raises CannotObserve."""
@@ -102,7 +103,7 @@ class Shell:
             self._connected = False
             raise self._unreachable(result.stderr)
         self._connected = True
-        if result.rc == _TIMED_OUT:
+        if result.rc == TIMED_OUT:
             raise CannotObserve(f"{self.where.host}: no answer within {limit_s:g} s", mend="look at the host's load")
         return Said(result.rc, result.stdout, result.stderr)
 

@@ -134,7 +134,7 @@ class Units:
         if not units:
             raise CannotObserve("the environment names no units", mend=_NO_HOST)
         show = shlex.join(["systemctl", "show", "--timestamp=us+utc", "-p", ",".join(_PROPERTIES), "--", *units])
-        said = self._shell.run(f"{show} || exit 1; printf '\\n--\\n'; ps -eo pid=,ppid=,stat=,rss=,time=,comm=")
+        said = self._shell.ask(f"{show} || exit 1; printf '\\n--\\n'; ps -eo pid=,ppid=,stat=,rss=,time=,comm=")
         shown, separator, processes = said.out.partition("\n--\n")
         if said.status or not separator:
             raise CannotObserve(
@@ -238,9 +238,9 @@ class Units:
             raise CannotObserve(f"the environment names no unit for {instance.name}", mend=_NO_HOST)
         most = max(1, min(_MOST_ENTRIES, limit_bytes // _BYTES_AN_ENTRY))
         if since_s is None:
-            said = self._shell.run(_AFTER_START.format(unit=shlex.quote(unit), first=_FIRST_ENTRIES, most=most))
+            said = self._shell.ask(_AFTER_START.format(unit=shlex.quote(unit), first=_FIRST_ENTRIES, most=most))
         else:
-            said = self._shell.run(_SINCE.format(unit=shlex.quote(unit), since=since_s, most=most))
+            said = self._shell.ask(_SINCE.format(unit=shlex.quote(unit), since=since_s, most=most))
         if said.status or "not seeing messages" in said.err or "No journal files" in said.err:
             raise CannotObserve(
                 f"the journal of {unit} on {self.where.host}: {_last_line(said.err) or 'not readable'}",
@@ -253,7 +253,7 @@ class Units:
 
     def on_host(self, script: str) -> str:
         """Run a read-only script on the host and return its output. Raises CannotObserve."""
-        said = self._shell.run(script)
+        said = self._shell.ask(script)
         if said.status:
             raise CannotObserve(
                 f"{self.where.host}: {_last_line(said.err) or f'exit status {said.status}'}",

@@ -17,6 +17,8 @@ class ReadingProbe(Generic[V]):
 
     reading: ClassVar[type[Any]]
     timeout_s: ClassVar[float] = 5.0
+    together: ClassVar[bool] = False
+    """Whether its readings travel with others of the same host, so that none need wait for its turn."""
 
     @property
     def key(self) -> str:

@@ -36,6 +36,7 @@ class HostResources(ReadingProbe[Resources]):
     """Free space where the data will be, available memory, one-minute load per processor."""
 
     reading: ClassVar[type[Resources]] = Resources
+    together: ClassVar[bool] = True
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return this machine."""
@@ -76,6 +77,7 @@ class Ports(ReadingProbe[PortStates]):
     """Try to listen on each port that the deploy needs."""
 
     reading: ClassVar[type[PortStates]] = PortStates
+    together: ClassVar[bool] = True
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return this machine."""
@@ -115,6 +117,7 @@ class Names(ReadingProbe[Resolutions]):
     """Resolve the names of the real dependencies (not of a stranger's host, runbook defect CM-06)."""
 
     reading: ClassVar[type[Resolutions]] = Resolutions
+    together: ClassVar[bool] = True
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return this machine."""

@@ -61,6 +61,7 @@ class HostFiles(ReadingProbe[FilesReading]):
     tree: tuple[str, str, str]
     access: tuple[str, ...]
     reading: ClassVar[type[FilesReading]] = FilesReading
+    together: ClassVar[bool] = True
     timeout_s: ClassVar[float] = 8.0  # a connection and a command on a busy host
 
     def targets(self, system: System) -> tuple[Target, ...]:

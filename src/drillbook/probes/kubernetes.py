@@ -216,9 +216,12 @@ class Pods(ClusterProbe[PodList]):
         """Return the command."""
         return f"get pods -n {cluster.namespace} -l {cluster.components.get(self.component)}"
 
-    def read(self, api: Api) -> PodList:
-        """Read all of them, page by page."""
-        return PodList(tuple(_pod(found) for found in api.pods(self.component)))
+    def observe(self, target: Target) -> PodList:
+        """Read all of them, page by page, with the other components' in one list. Raises CannotObserve."""
+        from ..platforms.kubernetes import pods_of  # noqa: PLC0415 - platforms are loaded when used
+
+        _cluster(target)
+        return PodList(tuple(_pod(found) for found in pods_of(target.system, self.component)))
 
 
 @dataclass(frozen=True)

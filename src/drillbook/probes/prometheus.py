@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from ..model import CannotObserve, Instance, Json, System, Target
 from .base import ReadingProbe
 from .http import request
+from .reach import reached
 
 _PATH = "/api/v1/targets?state=active"
 
@@ -51,8 +52,10 @@ class Targets(ReadingProbe[Watched]):
         mend = f"start Prometheus, or set systems.{system.name}.prometheus.url"
         if system.prometheus_url is None:
             raise CannotObserve("the environment names no Prometheus", mend=mend)
-        url = system.prometheus_url + _PATH
-        answer = request(Target(system, "prometheus", Instance("prometheus", url)), "GET", url)
+        address, blame = reached(system, "prometheus", system.prometheus_url)
+        answer = request(Target(system, "prometheus", Instance("prometheus", address)), "GET", address + _PATH)
+        if answer.failure is not None:
+            blame()
         rows = answer.get("data.activeTargets")
         if not isinstance(rows, list):
             raise CannotObserve(f"Prometheus: {answer.summary()}, no list of targets", mend=mend)

@@ -1,4 +1,4 @@
-"""The address by which a database is reached from here."""
+"""The address by which a component is reached from here."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def reached(system: System, component: str, address: str) -> tuple[str, Callable
     """Return an address that works here, and what to call when it failed.
 
     Args:
-        system: whose database.
-        component: postgres or redis.
+        system: whose component.
+        component: postgres, redis or prometheus.
         address: as the environment gives it.
 
     Returns:
-        The address, and a function that raises CannotObserve when the way there broke rather than the database.
+        The address, and a function that raises CannotObserve when the way there broke rather than the component.
 
     Raises:
         CannotObserve: there is no way there.

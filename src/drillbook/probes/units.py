@@ -27,6 +27,7 @@ class Units(ReadingProbe[UnitsReading]):
     """Ask systemd for all units at once."""
 
     reading: ClassVar[type[UnitsReading]] = UnitsReading
+    together: ClassVar[bool] = True
     timeout_s: ClassVar[float] = 8.0  # a connection and a command on a busy host
 
     def targets(self, system: System) -> tuple[Target, ...]:

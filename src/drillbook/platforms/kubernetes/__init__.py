@@ -3,5 +3,6 @@
 from .api import Api, api_of
 from .forward import forwarded
 from .platform import KubernetesPlatform
+from .pods import pods_of
 
-__all__ = ["Api", "KubernetesPlatform", "api_of", "forwarded"]
+__all__ = ["Api", "KubernetesPlatform", "api_of", "forwarded", "pods_of"]

@@ -178,15 +178,6 @@ class Api:
         root = f"/apis/{group}/v1" if group else "/api/v1"
         return f"{root}/namespaces/{self.cluster.namespace}/{kind}" + (f"/{name}" if name else "")
 
-    def pods(self, component: str) -> list[Object]:
-        """Return the pods of a component. Raises as ``send``; CannotObserve when the file gives it no label."""
-        selector = self.cluster.components.get(component)
-        if selector is None:
-            raise CannotObserve(
-                f"no label is named for {component}", mend=f'set {component} = "app=..." under kubernetes.components'
-            )
-        return self.items(self.path("pods"), labelSelector=selector)
-
 
 _apis: dict[str, Api] = {}
 _failed: dict[str, tuple[float, CannotObserve]] = {}

@@ -40,6 +40,7 @@ from . import execute, revisions, usage
 from .api import Api, Object, api_of
 from .claim import NamespaceClaim
 from .forward import PodWay
+from .pods import pods_of
 from .rights import Right, refused
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class KubernetesPlatform:
     def discover(self) -> tuple[Instance, ...]:
         """Return the API's pods that are meant to serve. Raises CannotObserve."""
         api = self._api()
-        pods = [pod for pod in api.pods("api") if not pod["metadata"].get("deletionTimestamp") and not _is_over(pod)]
+        pods = [pod for pod in self._pods("api") if not pod["metadata"].get("deletionTimestamp") and not _is_over(pod)]
         return tuple(self._instance(api, pod) for pod in sorted(pods, key=_name))
 
     def reach(self, component: str, host: str) -> Way | None:
@@ -115,7 +116,7 @@ class KubernetesPlatform:
         api = self._api()
         if api.cluster.reach == "address":
             return None
-        pods = sorted(api.pods(component), key=_name)
+        pods = sorted(self._pods(component), key=_name)
         named = [pod for pod in pods if _name(pod) == host.partition(".")[0]]
         ready = [pod for pod in pods if _is_ready(pod)]
         chosen = named or ready or pods
@@ -125,11 +126,10 @@ class KubernetesPlatform:
 
     def list_instances(self) -> tuple[InstanceState, ...]:
         """Return the pods of all components. Raises CannotObserve."""
-        api = self._api()
         return tuple(
             _state(pod, component)
-            for component in api.cluster.components
-            for pod in sorted(api.pods(component), key=_name)
+            for component in self._api().cluster.components
+            for pod in sorted(self._pods(component), key=_name)
         )
 
     def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
@@ -249,6 +249,9 @@ class KubernetesPlatform:
     def _api(self) -> Api:
         assert self._system.cluster is not None
         return api_of(self._system.cluster)
+
+    def _pods(self, component: str) -> list[Object]:
+        return pods_of(self._system, component)
 
     def _act_api(self) -> Api:
         """Return the connection with the rights to break things, which looking never uses."""
