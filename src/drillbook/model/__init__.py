@@ -1,5 +1,6 @@
 """The nouns: frozen, without I/O. Everything else in the house speaks in these terms."""
 
+from .access import Access, Tls
 from .criterion import ANY_PLATFORM, Accepts, Criterion, Finding, Probe, Severity, Stage
 from .observation import CannotObserve, Json, Observation
 from .secret import Secret
@@ -10,6 +11,7 @@ from .verdict import Outcome, Verdict, judge
 __all__ = [
     "ANY_PLATFORM",
     "Accepts",
+    "Access",
     "CannotObserve",
     "Cluster",
     "ComposeProject",
@@ -28,6 +30,7 @@ __all__ = [
     "System",
     "SystemdHost",
     "Target",
+    "Tls",
     "Verdict",
     "Way",
     "judge",

@@ -52,7 +52,9 @@ class Targets(ReadingProbe[Watched]):
         if system.prometheus_url is None:
             raise CannotObserve("the environment names no Prometheus", mend=mend)
         url = system.prometheus_url + _PATH
-        answer = request(Target(system, "prometheus", Instance("prometheus", url)), "GET", url)
+        access = system.prometheus_access
+        watcher = Instance("prometheus", url, headers=access.headers, tls=access.tls)
+        answer = request(Target(system, "prometheus", watcher), "GET", url)
         rows = answer.get("data.activeTargets")
         if not isinstance(rows, list):
             raise CannotObserve(f"Prometheus: {answer.summary()}, no list of targets", mend=mend)
