@@ -107,7 +107,7 @@ def load(
     resolver = Resolver(path.parent)
     for proxy in outbound.proxies():
         for text in (proxy.password, *proxy.headers.values()):
-            resolver.hide(text, "proxy")
+            resolver.hide(text.removeprefix("Basic "), "proxy")
     problems = _unknown_names(file) + _unused_tls(file)
     namespace = file.mutations.namespace if file.mutations.allowed else None
     systems = {name: _system(name, settings, file, resolver, path) for name, settings in file.systems.items()}

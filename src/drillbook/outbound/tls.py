@@ -57,13 +57,18 @@ class _Context(ssl.SSLContext):
         return super().wrap_bio(incoming, outgoing, server_hostname=self.server_name or server_hostname, **options)
 
 
-@cache
 def context(tls: Tls | None) -> ssl.SSLContext:
-    """Return the context of a client; equal settings share one. Verification is always on.
+    """Return the context of a client; equal settings share one until a file changes. Verification is always on.
 
     Raises:
         UnusableFile: a file is not there, cannot be read, or is not what it should be.
     """
+    files = (tls.ca_file, tls.cert_file, tls.key_file) if tls else ()
+    return _made(tls, tuple(map(_changed_at, files)))
+
+
+@cache
+def _made(tls: Tls | None, _changed: tuple[int, ...]) -> ssl.SSLContext:
     found = _Context(ssl.PROTOCOL_TLS_CLIENT)
     found.server_name = tls.server_name if tls else None
     if tls is None or tls.ca_file is None:
@@ -86,6 +91,13 @@ def refusal(error: BaseException) -> Refused | None:
             return Refused(reason.partition("ALERT_")[2].lower().replace("_", " "), by_server=True)
         error = error.__cause__ or error.__context__  # type: ignore[assignment] # None ends the loop
     return None
+
+
+def _changed_at(file: Path | None) -> int:
+    try:
+        return file.stat().st_mtime_ns if file else 0
+    except OSError:
+        return 0
 
 
 def _trust(found: ssl.SSLContext, file: Path) -> None:

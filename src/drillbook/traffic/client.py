@@ -39,6 +39,8 @@ class Kind(StrEnum):
 
 _OUR_OWN_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 """This machine ran out of something: the eye is broken, and nothing is said about the service."""
+_AT_THE_PROXY = (aiohttp.ClientProxyConnectionError, aiohttp.ClientConnectorDNSError)
+"""Where there is a proxy, its name is the only one that is looked up."""
 NOTHING_SENT = frozenset({Kind.REFUSED, Kind.UNREACHED})
 
 
@@ -70,7 +72,6 @@ class Client:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True, ttl_dns_cache=_NAMES_LIVE_S),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
-            headers=address.headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
@@ -106,14 +107,14 @@ class Client:
         url, proxy = URL(self._address.urls[at] + path), self._address.proxies[at]
         try:
             async with self._session.request(
-                method, url, data=body, allow_redirects=False, ssl=self._tls[at], **_between(proxy, url, headers or {})
+                method, url, data=body, allow_redirects=False, ssl=self._tls[at], **self._between(proxy, url, headers)
             ) as response:
                 _raise_if_by_proxy(proxy, url, response)
                 return Reply(Kind.ANSWERED, at, response.status, await response.read())
         except aiohttp.ClientConnectorError as error:
             if error.os_error.errno in _OUR_OWN_FAULT:
                 raise
-            if proxy is not None and isinstance(error, aiohttp.ClientProxyConnectionError):
+            if proxy is not None and isinstance(error, _AT_THE_PROXY):
                 raise outbound.ProxyFailed(proxy, f"does not answer: {error.os_error.strerror}") from None
             refused = isinstance(error.os_error, ConnectionRefusedError)
             return Reply(Kind.REFUSED if refused else Kind.UNREACHED, at)
@@ -129,14 +130,18 @@ class Client:
         except aiohttp.ClientError:
             return Reply(Kind.RESET, at)
 
+    def _between(self, proxy: Proxy | None, url: URL, headers: Mapping[str, str] | None) -> dict[str, Any]:
+        """Return headers and proxy: its login goes with CONNECT for https, and with the request itself for http.
 
-def _between(proxy: Proxy | None, url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return headers and proxy: its login goes with CONNECT for https, and with the request itself for http."""
-    if proxy is None:
-        return {"headers": headers}
-    if url.scheme == "https":
-        return {"headers": headers, "proxy": proxy.shown, "proxy_headers": proxy.headers}
-    return {"headers": {**headers, **proxy.headers}, "proxy": proxy.shown}
+        The service's own headers are no headers of the session: aiohttp would send those to the proxy too, the login as
+        Proxy-Authorization.
+        """
+        own = {**self._address.headers, **(headers or {})}
+        if proxy is None:
+            return {"headers": own}
+        if url.scheme == "https":
+            return {"headers": own, "proxy": proxy.shown, "proxy_headers": proxy.headers}
+        return {"headers": {**own, **proxy.headers}, "proxy": proxy.shown}
 
 
 def _raise_if_by_proxy(proxy: Proxy | None, url: URL, response: aiohttp.ClientResponse) -> None:

@@ -296,7 +296,9 @@ class _Session(FastHttpSession):
         if isinstance(unreached, (ConnectionRefusedError, socket.gaierror)):
             raise outbound.ProxyFailed(proxy, f"does not answer: {unreached.strerror}")
         if (self.base_url or "").startswith("http://"):
-            failed = outbound.refused_by(proxy, answer.status_code, dict(answer.headers or {}))
+            failed = outbound.refused_by(
+                proxy, answer.status_code, {k: str(v) for k, v in (answer.headers or {}).items()}
+            )
             if failed is not None:
                 raise failed
         return answer
