@@ -156,7 +156,7 @@ class Proxy:
                     head = "\r\n".join([f"{method} {path} HTTP/1.1", *kept, "Connection: close"]).encode("latin-1")
                     service.sendall(head + b"\r\n\r\n")
                 service.sendall(rest)
-                _pump_both(client, service)
+                pump_both(client, service)
 
 
 def _head(client: socket.socket) -> tuple[bytes, bytes]:
@@ -170,7 +170,8 @@ def _head(client: socket.socket) -> tuple[bytes, bytes]:
     return head, rest
 
 
-def _pump_both(near: socket.socket, far: socket.socket) -> None:
+def pump_both(near: socket.socket, far: socket.socket) -> None:
+    """Carry bytes both ways until both ends are done."""
     back = threading.Thread(target=_pump, args=(far, near), daemon=True)
     back.start()
     _pump(near, far)

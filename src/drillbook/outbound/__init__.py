@@ -2,7 +2,7 @@
 
 from .headers import revealed
 from .proxies import Proxy, ProxyFailed, proxies, proxy_for, refused_by
-from .tls import Refused, UnusableFile, context, refusal
+from .tls import Refused, UnusableFile, context, is_about_our_files, refusal
 
 __all__ = [
     "Proxy",
@@ -10,6 +10,7 @@ __all__ = [
     "Refused",
     "UnusableFile",
     "context",
+    "is_about_our_files",
     "proxies",
     "proxy_for",
     "refusal",

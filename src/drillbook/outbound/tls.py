@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..model import CannotObserve, Tls
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _NAME_MISMATCH = {62, 64}
@@ -82,15 +83,30 @@ def _made(tls: Tls | None, _changed: tuple[int, ...]) -> ssl.SSLContext:
 
 def refusal(error: BaseException) -> Refused | None:
     """Return what a failed request says about certificates; None when that is not why it failed."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            reason = error.verify_message.rstrip(".")
-            return Refused(reason, by_server=False, wrong_name=error.verify_code in _NAME_MISMATCH)
-        reason = getattr(error, "reason", None) or ""
-        if isinstance(error, ssl.SSLError) and "ALERT" in reason and reason.endswith(_ABOUT_OUR_CERTIFICATE):
+    for one in _chain(error):
+        if isinstance(one, ssl.SSLCertVerificationError):
+            reason = one.verify_message.rstrip(".")
+            return Refused(reason, by_server=False, wrong_name=one.verify_code in _NAME_MISMATCH)
+        reason = getattr(one, "reason", None) or ""
+        if isinstance(one, ssl.SSLError) and "ALERT" in reason and reason.endswith(_ABOUT_OUR_CERTIFICATE):
             return Refused(reason.partition("ALERT_")[2].lower().replace("_", " "), by_server=True)
-        error = error.__cause__ or error.__context__  # type: ignore[assignment] # None ends the loop
     return None
+
+
+def is_about_our_files(error: BaseException) -> bool:
+    """Say whether a client that makes its own contexts failed by a file that it was told to use."""
+    return any(
+        isinstance(one, (FileNotFoundError, PermissionError, IsADirectoryError))
+        or (isinstance(one, ssl.SSLError) and (one.library in {"PEM", "X509"} or "PEM lib" in str(one)))
+        for one in _chain(error)
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what brought it about."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _changed_at(file: Path | None) -> int:
