@@ -194,3 +194,24 @@ def test_a_wrong_password_is_no_load(place: Place) -> None:
     place.service.needs["Authorization"] = ("Basic bmV3", 401)
     with pytest.raises(CannotObserve, match="POST of a key answered 401"):
         run_load(PROFILE, place.system, read_cache=lambda: CacheReading(problem="none"))
+
+
+def test_a_server_of_another_ca_is_no_service_to_any_client(
+    authority: Authority, stranger: Authority, serve: Serve, load: Load, tmp_path: Path
+) -> None:
+    service = serve(tls=stranger.server())
+    system = load(api(service.url, f'tls = {{ ca_file = "{authority.ca_file}" }}'))
+    clients = Clients.of(system.instances)
+    with Sampler(clients, "/health", file=tmp_path / "samples") as sampler:
+        wait_until(lambda: len(sampler.samples()) > 5, what="samples", timeout_s=20)
+        found = sampler.stop()
+    assert found.good == 0
+    assert found.bad.keys() == {"unreached"}
+    with (
+        pytest.raises(CannotObserve, match="certificate verify failed"),
+        slow_requests(clients, "/x", body="body", seconds=1),
+    ):
+        pass
+    with pytest.raises(CannotObserve, match="SSLCertVerificationError"):
+        run_load(PROFILE, system, read_cache=lambda: CacheReading(problem="none"))
+    assert service.seen == []
