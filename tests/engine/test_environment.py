@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
 
 from drillbook.environment import BadEnvironment, load, locate
+from drillbook.model import Secret, Tls
+
+from ..running import ROOT
 
 HEAD = 'name = "x"\nplatform = "process"\n'
+
+
+API = HEAD + "[systems.config-manager.api]\nurl = 'https://h'\n"
+
+
+@pytest.fixture(autouse=True)
+def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLANTED", "hunter22")
+    monkeypatch.setenv("TWO_LINES", "hunter22\nX-B: c")
 
 
 def problems(tmp_path: Path, text: str) -> str:
@@ -44,6 +59,41 @@ def problems(tmp_path: Path, text: str) -> str:
         ),
         (HEAD + "[systems.config-manager.redis]\nurl = { file = 'absent' }\n", "cannot read"),
         (HEAD + "[systems.config-manager.redis]\nurl = { }\n", "exactly one of them"),
+        (API + "tls = { ca_file = 'absent.pem' }\n", "api.tls.ca_file: expected a file that can be read, found "),
+        (API + "tls = { ca_file = 'x.toml' }\n", "api.tls.ca_file: expected certificates in PEM, found none in "),
+        (API + "tls = { ca_file = '.' }\n", "api.tls.ca_file: expected a file that can be read, found "),
+        (
+            API + "tls = { ca_file = { env = 'DRILLBOOK_NO_SUCH' } }\n",
+            "ca_file: environment variable DRILLBOOK_NO_SUCH",
+        ),
+        (API + "tls = { cert_file = 'a.pem' }\n", "api.tls: expected cert_file and key_file together, found a table"),
+        (API + "tls = { insecure_skip_verify = true }\n", "api.tls.insecure_skip_verify: unknown key"),
+        (
+            API + "tls = { ca = 'a.pem' }\n",
+            "tls.ca: unknown key; known here: ca_file, cert_file, key_file, server_name",
+        ),
+        (
+            HEAD + "[systems.config-manager.prometheus]\nurl = 'http://p'\ntls = { server_name = 'p' }\n",
+            "prometheus.tls: expected an address that begins with https:// beside it, found http://p",
+        ),
+        (
+            API + "basic = { username = 'u', password = 'hunter22' }\n",
+            "api.basic.password: expected a reference, like { env",
+        ),
+        (
+            API + "basic = { username = 'u:v', password = { env = 'PLANTED' } }\n",
+            "api.basic.username: expected a name without a colon",
+        ),
+        (
+            API + "token = { env = 'PLANTED' }\nbasic = { username = 'u', password = { env = 'PLANTED' } }\n",
+            "systems.config-manager.api: expected one login, not token and basic, found a table with url, token, basic",
+        ),
+        (
+            API + "token = { env = 'PLANTED' }\nheaders = { authorization = { env = 'PLANTED' } }\n",
+            "expected one login, not token and headers.authorization",
+        ),
+        (API + "headers = { X-A = { env = 'TWO_LINES' } }\n", "headers.X-A: expected one line of ASCII"),
+        (API + "headers = { 'X A' = 'b' }\n", "headers.X A: expected the name of a header"),
         (
             HEAD + "[[waivers]]\nid = 'config-manager.health.status-helthy'\nreason = 'r'\nowner = 'o'\n"
             "expires = 2099-01-01\n",
@@ -68,8 +118,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         locate("locl")
 
 
-def test_an_environment_with_references_loads_and_hides_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PLANTED", "hunter22")
+def test_an_environment_with_references_loads_and_hides_them(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_text(HEAD + "[systems.config-manager.api]\nurl = 'http://h/'\ntoken = { env = 'PLANTED' }\n")
     environment = load(path, expect_version="2")
@@ -87,3 +136,88 @@ def test_the_files_facts_stand_above_the_labs(tmp_path: Path) -> None:
     environment = load(own, lab_environment=lab)
     assert environment.facts["config-manager"].expected_version == "2"
     assert environment.systems["config-manager"].instances[0].url == "http://a"
+
+
+def test_logins_are_hidden_in_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://us:pr0xy-hunter@proxy:3128")
+    path = tmp_path / "x.toml"
+    path.write_text(API + "basic = { username = 'us', password = { env = 'PLANTED' } }\n")
+    environment = load(path)
+    sent = environment.systems["config-manager"].headers["Authorization"]
+    assert isinstance(sent, Secret)
+    assert sent.reveal() == "Basic dXM6aHVudGVyMjI="
+    assert "hunter" not in repr(environment)
+    text = "hunter22 dXM6aHVudGVyMjI= Basic dXM6aHVudGVyMjI= pr0xy-hunter dXM6cHIweHktaHVudGVy"
+    assert environment.redactor.text(text) == "*** *** *** *** ***".replace("*** *** ***", "*** *** Basic ***", 1)
+
+
+def pair(folder: Path, **options: bytes) -> tuple[str, str]:
+    """Write a certificate with its key, encrypted where ``passphrase`` is given, and return their names."""
+    cert = trustme.CA().issue_cert("a@example.test")
+    cert.cert_chain_pems[0].write_to_path(str(folder / "c.pem"))
+    key = cert.private_key_pem.bytes()
+    if options:
+        loaded = serialization.load_pem_private_key(key, None)
+        how = serialization.BestAvailableEncryption(options["passphrase"])
+        key = loaded.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
+    (folder / "k.pem").write_bytes(key)
+    return "c.pem", "k.pem"
+
+
+def test_client_certificates_are_checked_with_their_keys(tmp_path: Path) -> None:
+    text = API + "tls = { cert_file = 'c.pem', key_file = 'k.pem' }\n"
+    pair(tmp_path)
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    assert load(path).systems["config-manager"].instances[0].tls == Tls(
+        cert_file=tmp_path / "c.pem", key_file=tmp_path / "k.pem"
+    )
+    pair(tmp_path, passphrase=b"hunter22")
+    shown = problems(tmp_path, text)
+    assert (
+        f"api.tls.key_file: expected a private key without a passphrase, found an encrypted one in {tmp_path}" in shown
+    )
+    (tmp_path / "k.pem").write_bytes(trustme.CA().issue_cert("b@example.test").private_key_pem.bytes())
+    assert f"api.tls.key_file: expected the key of {tmp_path}/c.pem, found another in" in problems(tmp_path, text)
+    (tmp_path / "k.pem").write_text("hunter22")
+    assert "api.tls.key_file: expected a private key in PEM, found none in" in problems(tmp_path, text)
+    (tmp_path / "c.pem").write_text("")
+    assert "api.tls.cert_file: expected a certificate in PEM, found none in" in problems(tmp_path, text)
+
+
+def test_a_file_that_is_not_there_is_said_once(tmp_path: Path) -> None:
+    shown = problems(
+        tmp_path,
+        API
+        + "tls = { ca_file = 'absent.pem' }\n[[systems.config-manager.api.instances]]\nname = 'a'\nurl = 'https://a'\n",
+    )
+    assert shown.count("absent.pem") == 1
+
+
+def uncommented(text: str) -> str:
+    """Return an example with every setting in it switched on."""
+    return re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", text)
+
+
+@pytest.mark.parametrize("name", ["staging", "prod"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_examples_load_as_they_are_and_with_everything_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, whole: bool
+) -> None:
+    text = (ROOT / "environments" / f"{name}.example.toml").read_text()
+    if whole:
+        assert uncommented(text) != text
+        text = uncommented(text)
+    for variable in re.findall(r'env = "([A-Z_]+)"', text):
+        monkeypatch.setenv(variable, "a-planted-secret")
+    authority = trustme.CA()
+    text = text.replace("/run/secrets/", f"{tmp_path}/")
+    pair(tmp_path)
+    found = {"file": b"a-planted-secret", "ca_file": authority.cert_pem.bytes()}
+    found |= {"cert_file": (tmp_path / "c.pem").read_bytes(), "key_file": (tmp_path / "k.pem").read_bytes()}
+    for key, file in re.findall(r'(\w*file) = "([^"]+)"', text):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes(found[key])
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    assert load(path).name == name

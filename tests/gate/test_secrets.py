@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -33,6 +34,10 @@ class Echo(BaseHTTPRequestHandler):
         """Stay quiet."""
 
 
+PASSWORD = "pass-hunter22-planted"
+BASIC = base64.b64encode(f"drillbook:{PASSWORD}".encode()).decode()
+
+
 @pytest.fixture
 def echo() -> Iterator[str]:
     """The address of a service that echoes."""
@@ -61,6 +66,8 @@ metrics = "{echo}/metrics"
 log = "{log}"
 token = {{ env = "PLANTED_TOKEN" }}
 headers = {{ X-Key = {{ file = "header" }} }}
+[systems.config-manager.metrics]
+basic = {{ username = "drillbook", password = {{ env = "PLANTED_PASSWORD" }} }}
 [systems.config-manager.postgres]
 url = {{ env = "PLANTED_DB" }}
 [systems.config-manager.redis]
@@ -77,6 +84,8 @@ url = {{ env = "PLANTED_CACHE" }}
         reports=reports,
         variables={
             "PLANTED_TOKEN": TOKEN,
+            "PLANTED_PASSWORD": PASSWORD,
+            "HTTP_PROXY": "http://drillbook:hunter22-proxy@127.0.0.1:1",
             "PLANTED_DB": f"postgresql://u:{password}@127.0.0.1:1/{password}?bad_option={password}",
             "PLANTED_CACHE": f"redis://:{password}@127.0.0.1:1/0",
         },
@@ -86,4 +95,5 @@ url = {{ env = "PLANTED_CACHE" }}
     assert len(written) > 30
     for text in (run.output, *(path.read_text() for path in written)):
         assert "hunter22" not in text
+        assert BASIC not in text
     assert "***" in run.output

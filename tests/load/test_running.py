@@ -27,6 +27,7 @@ from drillbook.model import CannotObserve, Facts, Instance, Outcome, System, Tar
 from drillbook.polling import wait_until
 from drillbook.traffic import load_orders
 from drillbook.traffic.load import CacheReading, LoadResult, run_load
+from drillbook.traffic.service import Address
 from load.config_manager.criteria import SLO
 from load.config_manager.profile import LOCUSTFILE, ConfigsLoad
 
@@ -159,7 +160,9 @@ def test_secrets_reach_the_service_and_nothing_else(
 
 
 def test_orders_are_private_and_hide_their_headers() -> None:
-    orders = load_orders.Orders(("http://a",), "n", "k", 1, 1, 0, 1, 3, 4, headers={"Authorization": TOKEN})
+    orders = load_orders.Orders(
+        Address(("http://a",), {"Authorization": TOKEN}, (None,), (None,)), "n", "k", 1, 1, 0, 1, 3, 4
+    )
     file = load_orders.write(orders)
     assert file.stat().st_mode & 0o777 == 0o600
     assert load_orders.take(file) == orders

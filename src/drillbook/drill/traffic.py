@@ -55,9 +55,7 @@ class Traffic:
 
     def __init__(self, system: System, namespace: str, plan: TrafficPlan, *, directory: Path, journal: Journal) -> None:
         instances = (system.entry,) if system.entry else system.instances
-        self.service = Service(
-            tuple(one.url for one in instances if one.url), {k: v for one in instances for k, v in one.headers.items()}
-        )
+        self.service = Service.of(instances)
         self._plan = plan
         self._namespace = namespace
         self._journal = journal

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from .. import carried, catalogue
-from ..model import Cluster, ComposeProject, Facts, Instance, Preflight, Secret, System, SystemdHost
+from .. import carried, catalogue, outbound
+from ..model import Access, Cluster, ComposeProject, Facts, Instance, Preflight, Secret, System, SystemdHost
 from ..platforms import discovered
+from .access import access, tls_above, unused_tls
 from .problems import BadEnvironment, from_validation, nearest
 from .secrets import Resolver
 from .settings import DisruptionSettings, EnvironmentFile, KubernetesSettings, SystemSettings
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
     from ..redaction import Redactor
-    from .settings import ApiSettings, LoadSettings, ObjectiveSettings, SystemdSettings
+    from .settings import LoadSettings, ObjectiveSettings, SystemdSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,10 @@ def load(
     except ValidationError as error:
         raise BadEnvironment(path, from_validation(error, EnvironmentFile)) from None
     resolver = Resolver(path.parent)
-    problems = _unknown_names(file)
+    for proxy in outbound.proxies():
+        for text in (proxy.password, *proxy.headers.values()):
+            resolver.hide(text.removeprefix("Basic "), "proxy")
+    problems = _unknown_names(file) + _unused_tls(file)
     namespace = file.mutations.namespace if file.mutations.allowed else None
     systems = {name: _system(name, settings, file, resolver, path) for name, settings in file.systems.items()}
     facts = {
@@ -177,15 +182,30 @@ def _unknown_names(file: EnvironmentFile) -> list[str]:
     return problems
 
 
+def _unused_tls(file: EnvironmentFile) -> list[str]:
+    """Name TLS settings that no address uses."""
+    problems: list[str] = []
+    for name, system in file.systems.items():
+        key, api = f"systems.{name}", system.api
+        pages = [api.metrics, *(one.metrics for one in api.instances)]
+        if not _is_discovered(system, file):
+            problems += unused_tls(api.tls, [api.url, *(one.url for one in api.instances), *pages], f"{key}.api")
+            problems += unused_tls(system.metrics.tls if system.metrics else None, pages, f"{key}.metrics")
+        for one in api.instances:
+            problems += unused_tls(one.tls, [one.url, one.metrics], f"{key}.api.instances.{one.name}")
+        if system.prometheus is not None:
+            problems += unused_tls(system.prometheus.tls, [system.prometheus.url], f"{key}.prometheus")
+    return problems
+
+
 def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver: Resolver, path: Path) -> System:
     key = f"systems.{name}"
     namespace = file.mutations.namespace if file.mutations.allowed else None
-    headers = _headers(settings.api, resolver, f"{key}.api")
-    entry = settings.api.url and Instance("api", settings.api.url, settings.api.metrics, settings.api.log, headers)
-    instances = tuple(
-        Instance(found.name, found.url, found.metrics, found.log, headers) for found in settings.api.instances
-    )
-    compose = _compose(file, path, headers)
+    watcher = settings.prometheus
+    api = access(settings.api, resolver, f"{key}.api")
+    metrics = access(settings.metrics, resolver, f"{key}.metrics") if settings.metrics else None
+    entry, instances = _instances(settings, api, metrics, resolver, f"{key}.api")
+    compose = _compose(file, path, api.headers)
     cluster = _cluster(file, resolver) if file.platform == "kubernetes" else None
     asks = compose is not None or cluster is not None  # the platform says where the instances are
     parts = {"postgres": settings.postgres, "redis": settings.redis, "prometheus": settings.prometheus}
@@ -193,11 +213,13 @@ def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver
         name=name,
         platform=file.platform,
         cluster=cluster,
-        discovered=not instances and asks,
-        headers=headers,
+        discovered=_is_discovered(settings, file),
+        headers=api.headers,
+        tls=api.tls,
+        metrics_access=metrics,
         forwarded=frozenset(part for part, one in parts.items() if one is not None and one.through == "platform"),
         instances=instances or ((entry,) if entry and not asks else ()),
-        entry=entry or None,
+        entry=entry,
         postgres_url=resolver.secret(settings.postgres.url if settings.postgres else None, f"{key}.postgres.url"),
         redis_url=resolver.secret(settings.redis.url if settings.redis else None, f"{key}.redis.url"),
         control=settings.control,
@@ -211,12 +233,39 @@ def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver
         scratch_namespace=namespace,
         max_rps=settings.api.max_rps,
         load_max_rps=file.load.max_rps if file.load else None,
-        prometheus_url=settings.prometheus.url if settings.prometheus else None,
+        prometheus_url=watcher.url if watcher else None,
+        prometheus_access=access(watcher, resolver, f"{key}.prometheus") if watcher else Access(),
         compose=compose,
     )
 
 
-def _compose(file: EnvironmentFile, path: Path, headers: dict[str, str | Secret]) -> ComposeProject | None:
+def _instances(
+    settings: SystemSettings, api: Access, metrics: Access | None, resolver: Resolver, key: str
+) -> tuple[Instance | None, tuple[Instance, ...]]:
+    """Return where users come in, and the instances that are named."""
+    found = settings.api
+    entry = None
+    if found.url is not None:
+        entry = Instance("api", found.url, found.metrics, found.log, api.headers, tls=api.tls, metrics_access=metrics)
+    named: list[Instance] = []
+    for one in found.instances:
+        tls, page = api.tls, metrics
+        if one.tls is not None:
+            where = f"{key}.instances.{one.name}.tls"
+            tls = tls_above(one.tls, found.tls, resolver, where)
+            if settings.metrics is not None and metrics is not None:
+                page = replace(metrics, tls=tls_above(one.tls, settings.metrics.tls, resolver, where))
+        named.append(Instance(one.name, one.url, one.metrics, one.log, api.headers, tls=tls, metrics_access=page))
+    return entry, tuple(named)
+
+
+def _is_discovered(settings: SystemSettings, file: EnvironmentFile) -> bool:
+    """Say whether the instances come from the platform, because the file names none."""
+    by_compose = file.platform == "compose" and file.compose is not None
+    return not settings.api.instances and (by_compose or file.platform == "kubernetes")
+
+
+def _compose(file: EnvironmentFile, path: Path, headers: Mapping[str, str | Secret]) -> ComposeProject | None:
     """Return the project; its directory is meant from where the environment file is."""
     found = file.compose
     if found is None or file.platform != "compose":
@@ -255,11 +304,3 @@ def _systemd(settings: SystemdSettings | None, base: Path) -> SystemdHost | None
         return None
     files = (settings.ssh_config, settings.identity, settings.known_hosts)
     return SystemdHost(settings.host, dict(settings.units), *(path and base / path.expanduser() for path in files))
-
-
-def _headers(settings: ApiSettings, resolver: Resolver, key: str) -> dict[str, str | Secret]:
-    found = {name: resolver.secret(value, f"{key}.headers.{name}") for name, value in settings.headers.items()}
-    token = resolver.secret(settings.token, f"{key}.token")
-    if isinstance(token, Secret):
-        found["Authorization"] = Secret(f"Bearer {token.reveal()}", token.reference)
-    return {name: value for name, value in found.items() if value is not None}

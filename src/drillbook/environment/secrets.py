@@ -52,6 +52,10 @@ class Resolver:
         found = self._look_up(value, key)
         return None if found is None else Path(found)
 
+    def hide(self, value: str, reference: str) -> None:
+        """Have the redactor know a text that was made from a secret, or came with the process's variables."""
+        self._secrets.append(Secret(value, reference))
+
     def redactor(self) -> Redactor:
         """Return the redactor for all secrets resolved so far."""
         return Redactor(self._secrets)

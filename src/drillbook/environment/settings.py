@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key", "cookie"}
 
@@ -28,7 +28,7 @@ def _http(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("expected an address that begins with http:// or https://")
     if "@" in url.split("/", 3)[2]:
-        raise ValueError("expected an address without a user in it; put the password into token or headers")
+        raise ValueError("expected an address without a user in it; put the login into basic, token or headers")
     return url.rstrip("/")
 
 
@@ -60,6 +60,45 @@ Token = Annotated[str | Reference, AfterValidator(_reference_only)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
+class TlsSettings(Strict):
+    """Whom to trust and who we are, as in Prometheus' ``tls_config``; verification cannot be turned off."""
+
+    ca_file: Path | Reference | None = None
+    cert_file: Path | Reference | None = None
+    key_file: Path | Reference | None = None
+    server_name: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("expected cert_file and key_file together")
+        return self
+
+
+class BasicSettings(Strict):
+    """A login with a name and a password."""
+
+    username: str | Reference
+    password: Token
+
+
+class AccessSettings(Strict):
+    """How a component is asked over HTTP."""
+
+    headers: Headers = Field(default_factory=dict)
+    token: Token | None = None
+    basic: BasicSettings | None = None
+    tls: TlsSettings | None = None
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        logins = [name for name in ("token", "basic") if getattr(self, name) is not None]
+        logins += [f"headers.{name}" for name in self.headers if name.lower() == "authorization"]
+        if len(logins) > 1:
+            raise ValueError(f"expected one login, not {' and '.join(logins)}")
+        return self
+
+
 class InstanceSettings(Strict):
     """One running copy of the API."""
 
@@ -67,17 +106,16 @@ class InstanceSettings(Strict):
     url: Http
     metrics: Http | None = None
     log: Path | None = None
+    tls: TlsSettings | None = None
 
 
-class ApiSettings(Strict):
+class ApiSettings(AccessSettings):
     """The service itself: its public entry, and its instances where they can be reached one by one."""
 
     url: Http | None = None
     metrics: Http | None = None
     log: Path | None = None
     instances: tuple[InstanceSettings, ...] = ()
-    headers: Headers = Field(default_factory=dict)
-    token: Token | None = None
     max_rps: Annotated[float, Field(gt=0)] | None = None
 
 
@@ -96,7 +134,11 @@ class PreflightSettings(Strict):
     external_url: Http | None = None
 
 
-class PrometheusSettings(Strict):
+class MetricsSettings(AccessSettings):
+    """How the metrics pages are asked, where not as the API itself."""
+
+
+class PrometheusSettings(AccessSettings):
     """The Prometheus that watches the system."""
 
     url: Http
@@ -133,6 +175,7 @@ class SystemSettings(Strict):
     systemd: SystemdSettings | None = None
     data_dir: Path = Path("/var/lib/llm-config")
     api: ApiSettings = Field(default_factory=ApiSettings)
+    metrics: MetricsSettings | None = None
     postgres: DatabaseSettings | None = None
     redis: DatabaseSettings | None = None
     prometheus: PrometheusSettings | None = None

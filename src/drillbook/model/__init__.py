@@ -1,5 +1,6 @@
 """The nouns: frozen, without I/O. Everything else in the house speaks in these terms."""
 
+from .access import Access, Tls
 from .criterion import ANY_PLATFORM, Accepts, Criterion, Finding, Probe, Severity, Stage
 from .observation import CannotObserve, Json, Observation
 from .secret import Secret
@@ -11,6 +12,7 @@ from .verdict import Outcome, Verdict, judge
 __all__ = [
     "ANY_PLATFORM",
     "Accepts",
+    "Access",
     "CannotObserve",
     "Cluster",
     "ComposeProject",
@@ -30,6 +32,7 @@ __all__ = [
     "System",
     "SystemdHost",
     "Target",
+    "Tls",
     "Verdict",
     "Way",
     "judge",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from .access import Access, Tls
 from .observation import CannotObserve
 from .secret import Secret
 from .sharing import Shared
@@ -55,6 +56,16 @@ class Instance:
     """None where the address can be reached as it stands."""
     hidden: CannotObserve | None = None
     """Why nothing can be said about it: every reading of it is UNKNOWN with this reason."""
+    tls: Tls | None = None
+    metrics_access: Access | None = None
+    """How its metrics page is asked; None for as the instance itself."""
+    direct: bool = False
+    """Whether no proxy may stand between: Drillbook found the address by itself."""
+
+    @property
+    def access(self) -> Access:
+        """How requests to it are sent."""
+        return Access(self.headers, self.tls, self.direct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +111,10 @@ class System:
     """Whether the instances come from the platform at each round, because the environment names none."""
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
     """What requests to discovered instances carry."""
+    tls: Tls | None = None
+    """What discovered instances are asked with; None when they speak plain HTTP."""
+    metrics_access: Access | None = None
+    """How the metrics pages of discovered instances are asked; None for as the instances themselves."""
     forwarded: frozenset[str] = frozenset()
     """The components that are reached through the platform."""
     systemd: SystemdHost | None = None
@@ -111,6 +126,7 @@ class System:
     load_max_rps: float | None = None
     """The most load that may be sent; None when the environment allows none."""
     prometheus_url: str | None = None
+    prometheus_access: Access = field(default_factory=Access)
     compose: ComposeProject | None = None
     shared: Shared | None = field(default=None, compare=False, repr=False)
     """What the probes of one round share; None outside of a round, where everything is read anew."""

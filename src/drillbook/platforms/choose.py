@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..model import CannotObserve, Instance, System
+from ..model import CannotObserve, Instance, System, Tls
 from .capabilities import Discovers, Missing
 
 if TYPE_CHECKING:
@@ -47,6 +47,23 @@ def discovered(system: System) -> System:
             system, instances=(Instance("instances", hidden=CannotObserve(found.reason, mend="name the instances")),)
         )
     try:
-        return replace(system, instances=found.discover())
+        return replace(system, instances=tuple(_with_access(system, one) for one in found.discover()))
     except CannotObserve as error:
         return replace(system, instances=(Instance("instances", hidden=error),))
+
+
+def _with_access(system: System, instance: Instance) -> Instance:
+    """Return an instance with how the environment says such are asked; TLS settings mean that it speaks TLS."""
+    metrics = system.metrics_access
+    return replace(
+        instance,
+        url=_over_tls(instance.url, system.tls),
+        metrics_url=_over_tls(instance.metrics_url, metrics.tls if metrics else system.tls),
+        tls=system.tls,
+        metrics_access=metrics and replace(metrics, direct=True),
+        direct=True,
+    )
+
+
+def _over_tls(url: str | None, tls: Tls | None) -> str | None:
+    return url if url is None or tls is None else url.replace("http://", "https://", 1)

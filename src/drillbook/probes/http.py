@@ -1,4 +1,8 @@
-"""HTTP as a user of the service sees it: refused, slow and 5xx are readings, not errors. The only door to httpx."""
+"""HTTP as a user of the service sees it: refused, slow and 5xx are readings, not errors. The only door to httpx.
+
+A certificate that its users would not accept either (expired, another name, an unknown CA) is a reading too. What is
+about us is not: a login or a client certificate that was refused, a proxy that fails, a 429, a way that broke.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,8 +17,8 @@ from json import loads
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .. import clock
-from ..model import CannotObserve, Json, Secret, System, Target
+from .. import clock, outbound
+from ..model import Access, CannotObserve, Json, System, Target
 from .base import ReadingProbe
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 _EXCERPT = 300
 _BETWEEN_READS_S = 0.03
 _LARGEST = 8 * 1024 * 1024
+UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
 
 
@@ -132,7 +136,7 @@ def request(target: Target, method: str, url: str, *, json: Json = None, timeout
     """Send one request and return what a user would see, a JSON body parsed.
 
     Raises:
-        CannotObserve: for a 429, which our own requests may have caused.
+        CannotObserve: for a 429, which our own requests may have caused, and for what is about us and not the service.
     """
     answer, text = fetch(target, method, url, json=json, timeout_s=timeout_s)
     try:
@@ -141,39 +145,90 @@ def request(target: Target, method: str, url: str, *, json: Json = None, timeout
         return replace(answer, text=text[:_EXCERPT])
 
 
-def fetch(target: Target, method: str, url: str, *, json: Json = None, timeout_s: float = 5.0) -> tuple[Answer, str]:
-    """Send one request; return the answer and its whole text, empty when nothing came. Raises as ``request``."""
+def fetch(
+    target: Target, method: str, url: str, *, json: Json = None, timeout_s: float = 5.0, access: Access | None = None
+) -> tuple[Answer, str]:
+    """Send one request; return the answer and its whole text, empty when nothing came. Raises as ``request``.
+
+    ``access`` says how to ask, where it is not as the target's instance is asked.
+    """
     httpx = _httpx()
     assert target.instance is not None
-    headers = _revealed(target.instance.headers)
-    client = _client(url.startswith("https://"))
+    access = access or target.instance.access
     way = target.instance.way
     address = url if way is None else way.local(url)
+    proxy = outbound.proxy_for(address, direct=access.direct)
+    client = _client(outbound.context(access.tls) if address.startswith("https://") else None, proxy)
+    headers = outbound.revealed(access.headers)
+    steps: list[str] = []
+    trace = {"trace": lambda step, _details: steps.append(step)}
     began = time.perf_counter()
     try:
         with (
             _paced(target),
-            client.stream(method, address, json=json, headers=headers, timeout=timeout_s) as response,
+            client.stream(method, address, json=json, headers=headers, timeout=timeout_s, extensions=trace) as response,
         ):
             text = _read(response)
-    except httpx.TimeoutException:
-        _blame(target, url)
-        return Answer(None, failure=f"no answer within {timeout_s:g} s", took_ms=_ms_since(began)), ""
     except httpx.HTTPError as error:
-        _blame(target, url)
-        return Answer(None, failure=_reason(error), took_ms=_ms_since(began)), ""
-    if response.status_code == TOO_MANY_REQUESTS:
-        raise CannotObserve(
-            "429 Too Many Requests, which our own requests may have caused",
-            mend=f"set systems.{target.system.name}.api.max_rps below the limit of the service",
-        )
+        _blame_proxy(proxy, address, steps, error)
+        _blame_us(target, access, error)
+        if way is not None:
+            way.check(url)
+        late = isinstance(error, httpx.TimeoutException)
+        failure = f"no answer within {timeout_s:g} s" if late else _reason(error)
+        return Answer(None, failure=failure, took_ms=_ms_since(began)), ""
+    _blame_answer(target, access, proxy, response)
     return Answer(response.status_code, took_ms=_ms_since(began), read_at=clock.now()), text
 
 
-def _blame(target: Target, url: str) -> None:
-    """Raise CannotObserve when the way to the instance is what failed."""
-    if target.instance is not None and target.instance.way is not None:
-        target.instance.way.check(url)
+def _blame_proxy(proxy: outbound.Proxy | None, address: str, steps: list[str], error: Exception) -> None:
+    """Raise when a request came no further than the proxy: it was not reached, or made no tunnel."""
+    if proxy is None:
+        return
+    reached = "connection.connect_tcp.started" not in steps or "connection.connect_tcp.complete" in steps
+    through = "connection.connect_tcp.started" not in steps or "proxy.start_tls.started" in steps
+    if not reached:
+        raise outbound.ProxyFailed(proxy, f"does not answer: {_reason(error)}")
+    if address.startswith("https://") and not through:
+        raise outbound.ProxyFailed(proxy, f"made no tunnel to the service: {_reason(error)}")
+
+
+def _blame_us(target: Target, access: Access, error: Exception) -> None:
+    """Raise when a handshake failed by what we showed or expected, not by what any user would be shown."""
+    refused = outbound.refusal(error)
+    if refused is None:
+        return
+    key = f"systems.{target.system.name}"
+    if refused.by_server:
+        shown = access.tls.cert_file if access.tls else None
+        raise CannotObserve(
+            f"the server refused us with {shown or 'no'} client certificate: {refused.reason}",
+            mend=f"set tls.cert_file and tls.key_file in {key} to a certificate that the service accepts",
+        )
+    if refused.wrong_name and access.direct and (access.tls is None or access.tls.server_name is None):
+        raise CannotObserve(
+            f"the certificate is for users and not for an address that Drillbook found: {refused.reason}",
+            mend=f"set tls.server_name in {key} to the name that users come by",
+        )
+
+
+def _blame_answer(target: Target, access: Access, proxy: outbound.Proxy | None, response: httpx.Response) -> None:
+    """Raise for an answer that is about us or about the proxy."""
+    key = f"systems.{target.system.name}"
+    if response.status_code == TOO_MANY_REQUESTS:
+        raise CannotObserve(
+            "429 Too Many Requests, which our own requests may have caused",
+            mend=f"set {key}.api.max_rps below the limit of the service",
+        )
+    if response.status_code == UNAUTHORIZED and access.logs_in:
+        raise CannotObserve(
+            "401 Unauthorized: the service does not take the login that the environment file names",
+            mend=f"check token, basic or the Authorization header in {key}",
+        )
+    if proxy is not None and response.url.scheme == "http":
+        failed = outbound.refused_by(proxy, response.status_code, response.headers)
+        if failed is not None:
+            raise failed
 
 
 def _read(response: httpx.Response) -> str:
@@ -190,15 +245,14 @@ def _read(response: httpx.Response) -> str:
     return b"".join(parts).decode(response.encoding or "utf-8", errors="replace")
 
 
-def _revealed(headers: Mapping[str, str | Secret]) -> dict[str, str]:
-    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}
-
-
 def _ms_since(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 1)
 
 
 def _reason(error: Exception) -> str:
+    refused = outbound.refusal(error)
+    if refused is not None:
+        return f"certificate not accepted: {refused.reason}"
     text = str(error)
     return "connection refused" if "refused" in text.lower() else f"{type(error).__name__}: {text}"
 
@@ -213,10 +267,13 @@ def _httpx() -> ModuleType:
 
 
 @cache
-def _client(tls: bool) -> httpx.Client:  # noqa: FBT001 - one of two shared clients, keyed by the only difference
-    """Return the shared client; the certificate store is loaded for https alone (it costs 20 ms)."""
-    verify = ssl.create_default_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client: httpx.Client = _httpx().Client(verify=verify, follow_redirects=False)
+def _client(tls: ssl.SSLContext | None, proxy: outbound.Proxy | None) -> httpx.Client:
+    """Return the client that equal requests share; the certificate store is loaded for https alone (it costs 20 ms)."""
+    library = _httpx()
+    between = proxy and library.Proxy(proxy.shown, auth=(proxy.username, proxy.password) if proxy.headers else None)
+    client: httpx.Client = library.Client(
+        verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxy=between, follow_redirects=False, trust_env=False
+    )
     return client
 
 

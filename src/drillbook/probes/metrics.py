@@ -50,7 +50,8 @@ class Metrics(ReadingProbe[Exposition]):
                 "the environment names no metrics address",
                 mend=f"set metrics for {target.name} under systems.{target.system.name}.api",
             )
-        answer, text = fetch(target, "GET", url)
+        assert target.instance is not None
+        answer, text = fetch(target, "GET", url, access=target.instance.metrics_access)
         if answer.failure or answer.status is None or answer.status >= 400:  # noqa: PLR2004 - RFC 9110
             return Exposition(answer)
         return Exposition(answer, parse(text))

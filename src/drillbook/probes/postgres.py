@@ -20,6 +20,13 @@ _BACKENDS = """
 """
 
 
+_ABOUT_US = (
+    *("authentication failed", "does not exist", "no pg_hba.conf"),
+    *("client certificate", "certificate file", "private key", " alert "),
+)
+"""Words of libpq and the server about our login or our files; a certificate that fails to verify is not among them."""
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresState:
     """What the server answers, or why it refuses."""
@@ -66,7 +73,7 @@ class Postgres(ReadingProbe[PostgresState]):
             raise CannotObserve(_first_line(error), mend=mend) from None
         except psycopg.OperationalError as error:
             text = _first_line(error)
-            if any(word in text for word in ("authentication failed", "does not exist", "no pg_hba.conf")):
+            if any(word in text for word in _ABOUT_US):
                 raise CannotObserve(text, mend=mend) from None
             check()
             return PostgresState(accepting=False, failure=text)

@@ -53,7 +53,9 @@ class Targets(ReadingProbe[Watched]):
         if system.prometheus_url is None:
             raise CannotObserve("the environment names no Prometheus", mend=mend)
         address, blame = reached(system, "prometheus", system.prometheus_url)
-        answer = request(Target(system, "prometheus", Instance("prometheus", address)), "GET", address + _PATH)
+        access = system.prometheus_access
+        watcher = Instance("prometheus", address, headers=access.headers, tls=access.tls)
+        answer = request(Target(system, "prometheus", watcher), "GET", address + _PATH)
         if answer.failure is not None:
             blame()
         rows = answer.get("data.activeTargets")

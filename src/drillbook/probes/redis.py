@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from .. import outbound
 from ..model import CannotObserve, Secret, System, Target
 from .base import ReadingProbe
 from .reach import reached
@@ -109,6 +110,9 @@ def _asked(target: Target, ask: Callable[[redis.Redis], V]) -> V | str:
     except (redis.AuthenticationError, redis.ResponseError, ValueError) as error:
         raise CannotObserve(str(error), mend=mend) from None
     except (redis.ConnectionError, redis.TimeoutError) as error:
+        refused = outbound.refusal(error)
+        if outbound.is_about_our_files(error) or (refused is not None and refused.by_server):
+            raise CannotObserve(str(error), mend=f"{mend} and the files of its ssl_ options") from None
         check()
         return str(error)
 

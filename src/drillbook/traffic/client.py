@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ssl
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 from yarl import URL
 
+from .. import outbound
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..outbound import Proxy
     from .service import Address
 
 _NAMES_LIVE_S = 1
@@ -37,6 +39,8 @@ class Kind(StrEnum):
 
 _OUR_OWN_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 """This machine ran out of something: the eye is broken, and nothing is said about the service."""
+_AT_THE_PROXY = (aiohttp.ClientProxyConnectionError, aiohttp.ClientConnectorDNSError)
+"""Where there is a proxy, its name is the only one that is looked up."""
 NOTHING_SENT = frozenset({Kind.REFUSED, Kind.UNREACHED})
 
 
@@ -51,7 +55,7 @@ class Reply:
 
 
 class Client:
-    """Sends each request once, over a connection of its own.
+    """Sends each request once, over a connection of its own, as its address says (headers, TLS, proxies).
 
     A connection of its own because a kept one that the server closes at the wrong moment looks like a failure of the
     request. The latency therefore includes connecting.
@@ -61,11 +65,13 @@ class Client:
         self._address = address
         self._timeout_s = timeout_s
         self._preferred = 0
-        tls = ssl.create_default_context(cafile=address.ca_file)
+        self._tls = [
+            outbound.context(tls) if url.startswith("https://") else True
+            for url, tls in zip(address.urls, address.tls, strict=True)
+        ]
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=True, ssl=tls, ttl_dns_cache=_NAMES_LIVE_S),
+            connector=aiohttp.TCPConnector(limit=0, force_close=True, ttl_dns_cache=_NAMES_LIVE_S),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
-            headers=address.headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
@@ -98,18 +104,49 @@ class Client:
     async def _try(
         self, at: int, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
     ) -> Reply:
-        url = URL(self._address.urls[at] + path)
+        url, proxy = URL(self._address.urls[at] + path), self._address.proxies[at]
         try:
             async with self._session.request(
-                method, url, data=body, headers=headers, allow_redirects=False
+                method, url, data=body, allow_redirects=False, ssl=self._tls[at], **self._between(proxy, url, headers)
             ) as response:
+                _raise_if_by_proxy(proxy, url, response)
                 return Reply(Kind.ANSWERED, at, response.status, await response.read())
         except aiohttp.ClientConnectorError as error:
             if error.os_error.errno in _OUR_OWN_FAULT:
                 raise
+            if proxy is not None and isinstance(error, _AT_THE_PROXY):
+                raise outbound.ProxyFailed(proxy, f"does not answer: {error.os_error.strerror}") from None
             refused = isinstance(error.os_error, ConnectionRefusedError)
             return Reply(Kind.REFUSED if refused else Kind.UNREACHED, at)
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorCertificateError):
+        except aiohttp.ConnectionTimeoutError:
+            if proxy is not None and url.scheme == "http":
+                raise outbound.ProxyFailed(proxy, "does not answer in time") from None
             return Reply(Kind.UNREACHED, at)
+        except aiohttp.ClientConnectorCertificateError:
+            return Reply(Kind.UNREACHED, at)
+        except aiohttp.ClientHttpProxyError as error:
+            assert proxy is not None
+            raise outbound.ProxyFailed(proxy, f"made no tunnel to the service: {error.status}") from None
         except aiohttp.ClientError:
             return Reply(Kind.RESET, at)
+
+    def _between(self, proxy: Proxy | None, url: URL, headers: Mapping[str, str] | None) -> dict[str, Any]:
+        """Return headers and proxy: its login goes with CONNECT for https, and with the request itself for http.
+
+        The service's own headers are no headers of the session: aiohttp would send those to the proxy too, the login as
+        Proxy-Authorization.
+        """
+        own = {**self._address.headers, **(headers or {})}
+        if proxy is None:
+            return {"headers": own}
+        if url.scheme == "https":
+            return {"headers": own, "proxy": proxy.shown, "proxy_headers": proxy.headers}
+        return {"headers": {**own, **proxy.headers}, "proxy": proxy.shown}
+
+
+def _raise_if_by_proxy(proxy: Proxy | None, url: URL, response: aiohttp.ClientResponse) -> None:
+    if proxy is None or url.scheme == "https":
+        return
+    failed = outbound.refused_by(proxy, response.status, response.headers)
+    if failed is not None:
+        raise failed

@@ -5,19 +5,21 @@ from __future__ import annotations
 import http.client
 import select
 import socket
-import ssl
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
+from .. import outbound
 from ..model import CannotObserve
 from ..polling import TimedOut, wait_until
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ..model import Tls
+    from ..outbound import Proxy
     from .service import Address, Service
 
 _PIECE_S = 0.1
@@ -217,9 +219,15 @@ class _SlowRequest:
         """Connect, send the headers and the first piece, and have them confirmed. Raises OSError, HTTPException."""
         plan = self._plan
         connection = self._connection = self._connect()
-        path = urlsplit(plan.address.urls[self._url]).path + plan.path.replace("{index}", str(self._index))
-        connection.putrequest(plan.method, path)
-        for name, value in {"Content-Type": plan.content_type, **plan.address.headers}.items():
+        headers = {"Content-Type": plan.content_type, **plan.address.headers}
+        target = plan.address.urls[self._url] + plan.path.replace("{index}", str(self._index))
+        proxy = plan.address.proxies[self._url]
+        if target.startswith("https://") or proxy is None:
+            target = urlunsplit(urlsplit(target)._replace(scheme="", netloc=""))
+        else:  # a proxy wants the whole address, and its login beside it
+            headers |= proxy.headers
+        connection.putrequest(plan.method, target, skip_host=any(name.lower() == "host" for name in headers))
+        for name, value in headers.items():
             connection.putheader(name, value)
         connection.putheader("Content-Length", str(len(self._body)))
         if plan.expect_continue:
@@ -247,15 +255,18 @@ class _SlowRequest:
             self._connection.close()
 
     def _connect(self) -> http.client.HTTPConnection:
-        urls = self._plan.address.urls
-        for self._url, url in enumerate(urls):
-            connection = _connection(url, self._plan.address.ca_file)
+        address = self._plan.address
+        for self._url, url in enumerate(address.urls):
+            proxy = address.proxies[self._url]
+            connection = _connection(url, address.tls[self._url], proxy)
             try:
                 connection.connect()
-            except OSError:
-                if url is urls[-1]:
-                    raise
-                continue
+            except OSError as error:
+                if url is not address.urls[-1]:
+                    continue
+                if proxy is not None:
+                    raise OSError(f"by way of the proxy {proxy.shown}: {error}") from None
+                raise
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sock.settimeout(self._plan.answer_timeout_s)
             return connection
@@ -301,8 +312,13 @@ class _SlowRequest:
             self._connection.send(self._body[offset : offset + self._step])
 
     def _answered_early(self) -> bool:
-        """Say whether an answer, or the end of the connection, can be read."""
-        return bool(select.select([self._socket()], [], [], 0)[0])
+        """Say whether an answer, or the end of the connection, can be read.
+
+        Not over TLS: there a server sends session tickets of its own accord, and they cannot be told from an answer.
+        """
+        return not isinstance(self._connection, http.client.HTTPSConnection) and bool(
+            select.select([self._socket()], [], [], 0)[0]
+        )
 
     def _answer(self) -> Completed | Dropped:
         assert self._connection is not None
@@ -342,13 +358,18 @@ def slow_requests(
     )
 
 
-def _connection(url: str, ca_file: str | None) -> http.client.HTTPConnection:
+def _connection(url: str, tls: Tls | None, proxy: Proxy | None) -> http.client.HTTPConnection:
+    """Return a connection to a service or to the proxy before it, not yet open."""
     parts = urlsplit(url)
     assert parts.hostname is not None
+    host, port = (parts.hostname, parts.port) if proxy is None else (proxy.host, proxy.port)
     if parts.scheme == "http":
-        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=_CONNECT_TIMEOUT_S)
-    tls = ssl.create_default_context(cafile=ca_file)
-    return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=_CONNECT_TIMEOUT_S, context=tls)
+        return http.client.HTTPConnection(host, port, timeout=_CONNECT_TIMEOUT_S)
+    context = outbound.context(tls)
+    connection = http.client.HTTPSConnection(host, port, timeout=_CONNECT_TIMEOUT_S, context=context)
+    if proxy is not None:
+        connection.set_tunnel(parts.hostname, parts.port, proxy.headers)
+    return connection
 
 
 def _unacknowledged(sock: socket.socket) -> int:

@@ -22,11 +22,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from ..model import CannotObserve, Instance, Secret, System
+from ..model import CannotObserve, System
 from . import load_orders
 from .histogram import Histogram
 from .load_orders import Orders
 from .load_tally import Measured
+from .service import Service
 
 START_LIMIT_S = 20.0
 """The longest that Locust may take to start and to write what the run needs."""
@@ -224,11 +225,11 @@ def _require_locust() -> None:
         raise CannotObserve("Locust is not installed", mend="install it: pip install 'drillbook[load]'")
 
 
-def _hosts(system: System) -> tuple[Instance, ...]:
+def _service(system: System) -> Service:
     found = (system.entry,) if system.entry else system.instances
     if not any(instance.url for instance in found):
         raise CannotObserve("the environment names no address of the API", mend="set its url or instances")
-    return found
+    return Service.of(found)
 
 
 @contextmanager
@@ -236,12 +237,11 @@ def _started(profile: LoadProfile, system: System) -> Iterator[_Locust]:
     """Start Locust, and end it in good order or by force."""
     if system.scratch_namespace is None:
         raise CannotObserve("the environment allows no writes", mend="set [mutations] allowed and namespace")
-    hosts = _hosts(system)
+    address = _service(system).address()
     report_read, report_write = os.pipe()
     lifeline_read, lifeline_write = os.pipe()
     orders = Orders(
-        hosts=tuple(host.url for host in hosts if host.url),
-        headers=_revealed(hosts[0].headers),
+        address=address,
         namespace=system.scratch_namespace,
         key_prefix=f"load-{secrets.token_hex(6)}",
         rate_rps=profile.rate_rps,
@@ -267,10 +267,6 @@ def _started(profile: LoadProfile, system: System) -> Iterator[_Locust]:
     finally:
         file.unlink(missing_ok=True)
         os.close(report_read)
-
-
-def _revealed(headers: Mapping[str, str | Secret]) -> dict[str, str]:
-    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}
 
 
 def _popen(profile: LoadProfile, orders: Orders, file: Path, said: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -323,6 +319,8 @@ def _follow(
                     f"the load could not be set up: {row['reason']}",
                     mend="look at the service's health first; the load was not sent",
                 )
+            case "broken":
+                raise CannotObserve(row["reason"], mend=row["mend"])
             case "end" if account is not None:
                 if row["left"]:
                     progress(f"load {profile.name}: {row['left']} of the {locust.keys} may be left")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,12 +23,14 @@ import gevent  # type: ignore[import-untyped]  # the package carries no types
 from gevent import monkey
 from gevent.event import AsyncResult, Event  # type: ignore[import-untyped]  # see above
 from locust import FastHttpUser, constant, events, task
-from locust.contrib.fasthttp import FastHttpSession
+from locust.contrib.fasthttp import FastHttpSession, ResponseContextManager
 from locust.event import EventHook
 
+from .. import outbound
 from . import load_orders
 from .load_orders import Orders
 from .load_tally import Arrival, Outcome, Tally, arrivals
+from .service import Service
 
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
@@ -62,43 +66,45 @@ class _Dispatch:
     def __init__(self, orders: Orders) -> None:
         self.orders = orders
         self.tally = Tally(orders.rate_rps)
-        self._idle: dict[str, list[AsyncResult]] = {host: [] for host in orders.hosts}
-        self._backlog: dict[str, deque[Arrival]] = {host: deque() for host in orders.hosts}
+        self._idle: tuple[list[AsyncResult], ...] = tuple([] for _ in orders.address.urls)
+        self._backlog: tuple[deque[Arrival], ...] = tuple(deque() for _ in orders.address.urls)
         self._users = 0
+        self.proxy_failed: outbound.ProxyFailed | None = None
+        """That a proxy failed: then nothing can be said about the service."""
 
-    def host_for_next_user(self) -> str:
-        """Return the hosts in turn."""
+    def place_for_next_user(self) -> int:
+        """Return the places of the addresses in turn."""
         self._users += 1
-        return self.orders.hosts[(self._users - 1) % len(self.orders.hosts)]
+        return (self._users - 1) % len(self.orders.address.urls)
 
     def offer(self, arrival: Arrival) -> None:
         """Give an arrival to a free user of its host, or let it wait for one."""
         self.tally.offer(arrival)
-        host = self.orders.hosts[arrival.number % len(self.orders.hosts)]
-        if self._idle[host]:
-            self._idle[host].pop().set(arrival)
+        place = arrival.number % len(self.orders.address.urls)
+        if self._idle[place]:
+            self._idle[place].pop().set(arrival)
         else:
-            self._backlog[host].append(arrival)
+            self._backlog[place].append(arrival)
 
-    def next_for(self, host: str) -> Arrival:
+    def next_for(self, place: int) -> Arrival:
         """Return the oldest arrival that waits, else the next one; what waited too long is dropped."""
-        while self._backlog[host]:
-            arrival = self._backlog[host].popleft()
+        while self._backlog[place]:
+            arrival = self._backlog[place].popleft()
             if time.monotonic() - arrival.intended_s <= self.orders.timeout_s:
                 return arrival
             self.tally.drop(arrival)
         slot = AsyncResult()
-        self._idle[host].append(slot)
+        self._idle[place].append(slot)
         try:
             found: Arrival = slot.get()
         finally:
-            if slot in self._idle[host]:
-                self._idle[host].remove(slot)
+            if slot in self._idle[place]:
+                self._idle[place].remove(slot)
         return found
 
     def give_up(self) -> None:
         """Drop what still waits and count what has no answer as timed out."""
-        for waiting in self._backlog.values():
+        for waiting in self._backlog:
             while waiting:
                 self.tally.drop(waiting.popleft())
         self.tally.give_up(time.monotonic())
@@ -108,17 +114,15 @@ class OpenLoopUser(FastHttpUser):
     """Sends whatever arrival it is given. Subclasses say what a request is."""
 
     abstract = True
-    insecure = False
     wait_time = constant(0)
 
     def __init__(self, environment: Environment) -> None:
         self.dispatch = _run.dispatch_for(environment)
         self.orders = self.dispatch.orders
-        self.host = self.dispatch.host_for_next_user()
-        self.network_timeout = self.connection_timeout = self.orders.timeout_s
-        self.default_headers = dict(self.orders.headers)
-        self.concurrency = 1
+        self._place = self.dispatch.place_for_next_user()
+        self.host = self.orders.address.urls[self._place]
         super().__init__(environment)
+        self.client = session(self.orders, self._place, user=self)
 
     def send(self, number: int) -> Outcome:
         """Send the request of this number and say what became of it."""
@@ -127,11 +131,13 @@ class OpenLoopUser(FastHttpUser):
     @task
     def take_next(self) -> None:
         """Wait for an arrival and send it."""
-        arrival = self.dispatch.next_for(self.host or "")
+        arrival = self.dispatch.next_for(self._place)
         self.dispatch.tally.send(arrival, time.monotonic())
         outcome = Outcome(None, "the load process broke")
         try:
             outcome = self.send(arrival.number)
+        except outbound.ProxyFailed as failure:
+            self.dispatch.proxy_failed = failure
         finally:
             self.dispatch.tally.settle(arrival, time.monotonic(), outcome)
 
@@ -159,11 +165,14 @@ class _Run:
         self._spawned.clear()
         dispatch = self.dispatch_for(environment)
         try:
-            self.plan.set_up(dispatch.orders, session(dispatch.orders, dispatch.orders.hosts[0]))
+            self.plan.set_up(dispatch.orders, session(dispatch.orders, 0))
         except SetUpFailed as failure:
             self.say("failed", reason=str(failure))
-            environment.process_exit_code = 1
-            gevent.spawn(_end, environment)
+            self._give_up(environment)
+            return
+        except outbound.ProxyFailed as failure:
+            self.say("broken", reason=failure.reason, mend=failure.mend)
+            self._give_up(environment)
             return
         self._conductor = gevent.spawn(self._conduct, environment, dispatch)
 
@@ -180,8 +189,11 @@ class _Run:
             return
         orders = self.dispatch.orders
         left = 0
-        for host in orders.hosts:
-            left = self.plan.tear_down(orders, session(orders, host))
+        for place in range(len(orders.address.urls)):
+            try:
+                left = self.plan.tear_down(orders, session(orders, place))
+            except outbound.ProxyFailed:
+                left = 1  # or more: nobody can tell now
             if not left:
                 break
         self.dispatch = None
@@ -192,7 +204,7 @@ class _Run:
     def say(self, kind: str, **fields: Any) -> None:
         """Write one line to the runner, if there is one."""
         if self.given is None:
-            if kind == "failed":
+            if kind in {"failed", "broken"}:
                 print(f"load: {fields['reason']}")  # noqa: T201 - a person started this by hand
             return
         try:
@@ -211,6 +223,8 @@ class _Run:
             time.monotonic() + _LEAD_S, rate_rps=orders.rate_rps, warm_up_s=orders.warm_up_s, duration_s=duration_s
         ):
             gevent.sleep(max(0.0, arrival.intended_s - time.monotonic()))
+            if dispatch.proxy_failed is not None:
+                break
             if arrival.measured and not measuring:
                 measuring = True
                 environment.stats.reset_all()
@@ -221,10 +235,19 @@ class _Run:
             gevent.sleep(0.01)
         dispatch.give_up()
         teller.kill()
+        if dispatch.proxy_failed is not None:
+            self.say("broken", reason=dispatch.proxy_failed.reason, mend=dispatch.proxy_failed.mend)
+            self._give_up(environment)
+            return
         total = environment.stats.total
         p99_ms = float(total.get_response_time_percentile(0.99)) if total.num_requests else None
         self.say("measured", account=asdict(dispatch.tally.measured(p99_ms)))
         environment.process_exit_code = 0
+        gevent.spawn(_end, environment)
+
+    @staticmethod
+    def _give_up(environment: Environment) -> None:
+        environment.process_exit_code = 1
         gevent.spawn(_end, environment)
 
     def _tell(self, tally: Tally, orders: Orders) -> None:
@@ -255,18 +278,57 @@ def _listen(event: EventHook, listener: Callable[..., None]) -> None:
     event.add_listener(listener)  # type: ignore[no-untyped-call]  # Locust is typed in part
 
 
-def session(orders: Orders, host: str) -> FastHttpSession:
-    """Return a client that no statistics see, for writing and removing what the run needs."""
-    return FastHttpSession(
-        base_url=host,
-        request_event=EventHook(),  # type: ignore[no-untyped-call]  # Locust is typed in part
-        user=None,
+class _Session(FastHttpSession):
+    """A client that tells a failing proxy from a failing service."""
+
+    proxy: outbound.Proxy | None = None
+
+    def request(self, method: str, url: str, *arguments: Any, **options: Any) -> ResponseContextManager:
+        """Send a request. Raises ProxyFailed when it came no further than the proxy."""
+        proxy = self.proxy
+        if proxy is None:
+            return super().request(method, url, *arguments, **options)
+        try:
+            answer = super().request(method, url, *arguments, **options)
+        except RuntimeError as error:  # so geventhttpclient says that there is no tunnel
+            raise outbound.ProxyFailed(proxy, f"made no tunnel to the service: {error}") from None
+        unreached = getattr(answer, "error", None)  # set by Locust on answers that never came
+        if isinstance(unreached, (ConnectionRefusedError, socket.gaierror)):
+            raise outbound.ProxyFailed(proxy, f"does not answer: {unreached.strerror}")
+        if (self.base_url or "").startswith("http://"):
+            failed = outbound.refused_by(
+                proxy, answer.status_code, {k: str(v) for k, v in (answer.headers or {}).items()}
+            )
+            if failed is not None:
+                raise failed
+        return answer
+
+
+def session(orders: Orders, place: int, *, user: OpenLoopUser | None = None) -> FastHttpSession:
+    """Return a client for one of the addresses, asked as the environment says; without a user no statistics see it."""
+    address = orders.address
+    proxy, tls = address.proxies[place], address.tls[place]
+
+    def trusted(cafile: str | None = None) -> ssl.SSLContext:  # noqa: ARG001 - theirs, which are not ours to trust
+        return outbound.context(tls)
+
+    between: dict[str, Any] = {"proxy_host": proxy.host, "proxy_port": proxy.port} if proxy else {}
+    if proxy is not None and proxy.headers:
+        between |= {"proxy_user": proxy.username, "proxy_password": proxy.password}
+    found = _Session(
+        base_url=address.urls[place],
+        request_event=user.environment.events.request if user else EventHook(),  # type: ignore[no-untyped-call]  # typed in part
+        user=user,
         insecure=False,
+        ssl_context_factory=trusted,
         network_timeout=orders.timeout_s,
         connection_timeout=orders.timeout_s,
-        headers=dict(orders.headers),
+        headers=dict(address.headers),
         concurrency=1,
+        **between,
     )
+    found.proxy = proxy
+    return found
 
 
 def _end(environment: Environment) -> None:
@@ -292,7 +354,7 @@ def _from_options(environment: Environment) -> Orders:
     if not host:
         raise SystemExit("say which service with --host")
     return Orders(
-        hosts=(host,),
+        address=Service((host,)).address(),
         namespace=options.namespace,
         key_prefix=f"load-{os.urandom(6).hex()}",
         rate_rps=float(options.rate_rps),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from .service import Address
 
 VARIABLE = "DRILLBOOK_LOAD"
 """The environment variable with the path of the file; secrets stand in the file alone, never in argv or a log."""
@@ -15,10 +17,10 @@ VARIABLE = "DRILLBOOK_LOAD"
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """One run of load. ``headers`` may hold secrets, so they never show."""
+    """One run of load."""
 
-    hosts: tuple[str, ...]
-    """Base addresses; arrivals go to them in turn."""
+    address: Address
+    """Arrivals go to its addresses in turn. It holds secrets, which never show."""
     namespace: str
     key_prefix: str
     """Every key that the run writes begins with this; no other run has it."""
@@ -30,23 +32,24 @@ class Orders:
     """Where the load process writes one JSON object a line."""
     lifeline_fd: int
     """Ends when the runner ends."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+_ORDERS = TypeAdapter(Orders)
 
 
 def write(orders: Orders) -> Path:
     """Write a file that only this user can read (mode 0600) and return its path."""
     fd, name = tempfile.mkstemp(prefix="drillbook-load-", suffix=".json")
-    with os.fdopen(fd, "w", encoding="utf-8") as stream:
-        json.dump(asdict(orders), stream)
+    with os.fdopen(fd, "wb") as stream:
+        stream.write(_ORDERS.dump_json(orders))
     return Path(name)
 
 
 def take(path: Path) -> Orders:
     """Read the orders and delete the file. Raises OSError, and ValueError when it holds no orders."""
-    text = path.read_text("utf-8")
+    text = path.read_bytes()
     path.unlink()
     try:
-        row = json.loads(text)
-        return Orders(**{**row, "hosts": tuple(row["hosts"])})
-    except (TypeError, KeyError):
+        return _ORDERS.validate_json(text)
+    except ValidationError:
         raise ValueError(f"{path} holds no orders of this version of Drillbook") from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from ..model import Secret
+from .. import outbound
+from ..model import Instance, Secret, Tls
+from ..outbound import Proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,10 @@ class Service:
 
     urls: tuple[str, ...]
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
-    ca_file: Path | None = None
-    """Certificates to trust instead of the system's own."""
+    tls: tuple[Tls | None, ...] = ()
+    """What is trusted and shown at each address; empty for the defaults at all of them."""
+    direct: bool = False
+    """Whether no proxy may stand between."""
 
     def __post_init__(self) -> None:
         if not self.urls:
@@ -30,25 +33,43 @@ class Service:
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("expected an address that begins with http:// or https://")
+        if self.tls and len(self.tls) != len(self.urls):
+            raise ValueError("expected TLS settings for each address or for none")
+
+    @classmethod
+    def of(cls, instances: Iterable[Instance]) -> Service:
+        """Return the service that these instances are, each asked as the environment says."""
+        found = [one for one in instances if one.url]
+        return cls(
+            urls=tuple(one.url for one in found if one.url),
+            headers={name: value for one in found for name, value in one.headers.items()},
+            tls=tuple(one.tls for one in found),
+            direct=any(one.direct for one in found),
+        )
 
     def address(self) -> Address:
-        """Return the addresses with the secrets in plain text, for the one client that needs them."""
+        """Return the addresses with the secrets in plain text, for the one client that needs them.
+
+        Raises:
+            CannotObserve: the variables name a proxy of a kind that is not spoken here.
+        """
         return Address(
             urls=tuple(url.rstrip("/") for url in self.urls),
-            headers={
-                name: value.reveal() if isinstance(value, Secret) else value for name, value in self.headers.items()
-            },
-            ca_file=str(self.ca_file) if self.ca_file else None,
+            headers=outbound.revealed(self.headers),
+            tls=self.tls or (None,) * len(self.urls),
+            proxies=tuple(outbound.proxy_for(url, direct=self.direct) for url in self.urls),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A service with its headers in plain text; passed through a pipe, never through arguments or files."""
+    """A service with its secrets in plain text; passed through a pipe or a private file, never through arguments."""
 
     urls: tuple[str, ...]
     headers: dict[str, str] = field(repr=False)
-    ca_file: str | None
+    tls: tuple[Tls | None, ...]
+    """For each address, as are the proxies."""
+    proxies: tuple[Proxy | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
