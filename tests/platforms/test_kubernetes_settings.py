@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from drillbook.environment import BadEnvironment, load
-from drillbook.model import CannotObserve, Shared, System
+from drillbook.model import CannotObserve, Cluster, Shared, System
 from drillbook.platforms import Lists, Missing, platform_of
+from drillbook.platforms.kubernetes import api_of
 from drillbook.platforms.kubernetes.pods import widest
 from drillbook.trace import broken_on
 
@@ -141,3 +143,24 @@ def test_what_a_round_shares_is_read_once_and_so_is_the_reason_why_it_cannot() -
         with pytest.raises(CannotObserve, match="403"):
             shared.once("c", fail)
     assert len(calls) == 3
+
+
+def test_an_undo_never_follows_a_kubeconfig_to_another_cluster(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "there",
+                "contexts": [{"name": "there", "context": {"cluster": "there", "user": "me"}}],
+                "clusters": [{"name": "there", "cluster": {"server": "https://there.invalid:6443"}}],
+                "users": [{"name": "me", "user": {"token": "nothing"}}],
+            }
+        )
+    )
+    assert api_of(Cluster("ns", kubeconfig=kubeconfig)).server == "https://there.invalid:6443"
+    with pytest.raises(
+        CannotObserve, match=r"leads to https://there\.invalid:6443 now, and this belongs to https://here"
+    ):
+        api_of(Cluster("ns", kubeconfig=kubeconfig, server="https://here.invalid:6443"))

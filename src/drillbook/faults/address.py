@@ -1,6 +1,7 @@
 """How an undo finds its target again: plain data, from which any process, on any machine, can reach the platform.
 
 Files in an address are those of the machine that wrote it; whoever undoes from another one puts its own in their place.
+The API server of a cluster stands in it: a kubeconfig whose context was changed since then must not lead elsewhere.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..model import Cluster, ComposeProject, System, SystemdHost
 from ..platforms import PlatformRefused
+from ..platforms.kubernetes import api_of
 from .undo import BadUndo, absolute_path, text
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ def address_of(system: System) -> dict[str, Json]:
 
     Raises:
         PlatformRefused: the environment does not say.
+        CannotObserve: it cannot be found out which API server that is.
     """
     return {"system": system.name, "platform": system.platform, **_WRITERS[system.platform](system)}
 
@@ -64,7 +67,8 @@ def _write_kubernetes(system: System) -> dict[str, Json]:
         raise PlatformRefused(f"{system.name}: the environment names no namespace", mend="add a [kubernetes] table")
     files = {"kubeconfig": cluster.kubeconfig, "acts_with": cluster.acts_with}
     context: dict[str, Json] = {} if cluster.context is None else {"context": cluster.context}
-    return {"namespace": cluster.namespace, "components": dict(cluster.components), **context, **_named(files)}
+    where: dict[str, Json] = {"server": api_of(cluster).server, "namespace": cluster.namespace, **context}
+    return {**where, "components": dict(cluster.components), **_named(files)}
 
 
 def _read_process(name: str, data: Data) -> System:
@@ -93,6 +97,7 @@ def _read_kubernetes(name: str, data: Data) -> System:
         kubeconfig=files.get("kubeconfig"),
         acts_with=files.get("acts_with"),
         context=_maybe(data, "context"),
+        server=text(data, "server"),
         components=_table(data, "components"),
     )
     return System(name, "kubernetes", cluster=cluster)

@@ -36,6 +36,8 @@ class Cluster:
     acts_with: Path | None = None
     """The kubeconfig of the account that may break things; None means that the one which looks may."""
     context: str | None = None
+    server: str | None = None
+    """The API server that it must be; None for the one that kubeconfig and context name."""
     components: Mapping[str, str] = field(default_factory=dict)
     """The label that the pods of each component carry."""
     reach: Literal["port-forward", "address"] = "port-forward"

@@ -77,12 +77,18 @@ class Api:
         cluster: which cluster, and who we are there.
 
     Raises:
-        CannotObserve: the kubeconfig cannot be used, or its credential plugin gives nothing in time.
+        CannotObserve: the kubeconfig cannot be used or leads elsewhere, or its credential plugin gives nothing in time.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._client = _client(cluster)
+        self.server = str(self._client.configuration.host)
+        if cluster.server not in (None, self.server):
+            raise CannotObserve(
+                f"the kubeconfig leads to {self.server} now, and this belongs to {cluster.server}",
+                mend="use the kubeconfig and the context that the run had",
+            )
 
     def port_forward(self, pod: str, port: int) -> Any:
         """Open a websocket to a pod's port; ``.socket(port)`` of the answer is the connection.

@@ -257,7 +257,10 @@ class KubernetesPlatform:
         """Return the connection with the rights to break things, which looking never uses."""
         cluster = cast("Cluster", self._system.cluster)
         try:
-            return api_of(cluster if cluster.acts_with is None else replace(cluster, kubeconfig=cluster.acts_with))
+            looking = self._api()
+            if cluster.acts_with is None:
+                return looking
+            return api_of(replace(cluster, kubeconfig=cluster.acts_with, server=looking.server))
         except CannotObserve as error:
             raise PlatformRefused(error.reason, mend=error.mend) from None
 
