@@ -58,7 +58,7 @@ def test_a_server_of_another_ca_is_what_users_would_suffer(
 ) -> None:
     url = serve(tls=stranger.server()).url
     found = health(load(api(url, f'tls = {{ ca_file = "{authority.ca_file}" }}')))
-    assert found == "certificate not accepted: unable to get local issuer certificate"
+    assert found.startswith("certificate not accepted: unable to get local issuer certificate (trusting /")
 
 
 def test_an_expired_certificate_is_what_users_would_suffer(authority: Authority, serve: Serve, load: Load) -> None:
@@ -66,7 +66,7 @@ def test_an_expired_certificate_is_what_users_would_suffer(authority: Authority,
     expired = authority.ca.issue_cert("127.0.0.1", not_after=yesterday)
     url = serve(tls=authority.server(expired)).url
     found = health(load(api(url, f'tls = {{ ca_file = "{authority.ca_file}" }}')))
-    assert found == "certificate not accepted: certificate has expired"
+    assert found.startswith("certificate not accepted: certificate has expired")
 
 
 def test_the_name_is_the_addresss_or_the_one_that_is_named(authority: Authority, serve: Serve, load: Load) -> None:
@@ -76,7 +76,7 @@ def test_the_name_is_the_addresss_or_the_one_that_is_named(authority: Authority,
     found = health(load(api(url, f"tls = {{ {trusted} }}")))
     assert "certificate not accepted: IP address mismatch" in found
     found = health(load(api(url, f'tls = {{ {trusted}, server_name = "other.test" }}')))
-    assert found == "certificate not accepted: Hostname mismatch, certificate is not valid for 'other.test'"
+    assert found.startswith("certificate not accepted: Hostname mismatch, certificate is not valid for 'other.test'")
 
 
 def test_an_instance_has_a_name_of_its_own_above_the_apis_settings(
