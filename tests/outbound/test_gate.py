@@ -143,6 +143,12 @@ def test_basic_and_a_wrong_password(serve: Serve, load: Load, monkeypatch: pytes
     assert "horse" not in unknown.reason + unknown.mend
 
 
+def test_a_key_by_reference_is_a_login_too(serve: Serve, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "the-wrong-key")
+    url = serve(needs={"X-API-Key": ("the-right-key", 401)}).url
+    assert "401" in refused(load(api(url, 'headers = { X-API-Key = { env = "KEY" } }'))).reason
+
+
 def test_a_login_that_nobody_named_is_what_users_would_suffer(serve: Serve, load: Load) -> None:
     url = serve(needs={"Authorization": (BASIC, 401)}).url
     assert health(load(api(url))).startswith("401 in ")

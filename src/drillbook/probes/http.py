@@ -223,7 +223,7 @@ def _blame_answer(target: Target, access: Access, proxy: outbound.Proxy | None, 
     if response.status_code == UNAUTHORIZED and access.logs_in:
         raise CannotObserve(
             "401 Unauthorized: the service does not take the login that the environment file names",
-            mend=f"check token, basic or the Authorization header in {key}",
+            mend=f"check token, basic and the headers by reference in {key}",
         )
     if proxy is not None and response.url.scheme == "http":
         failed = outbound.refused_by(proxy, response.status_code, response.headers)
