@@ -95,6 +95,8 @@ class Handler(BaseHTTPRequestHandler):
         data = (body if isinstance(body, str) else json.dumps(body)).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
+        if status in range(300, 400):
+            self.send_header("Location", f"{self.server.url}/elsewhere")
         self.end_headers()
         self.wfile.write(data)
 
@@ -157,6 +159,36 @@ class Proxy:
                     service.sendall(head + b"\r\n\r\n")
                 service.sendall(rest)
                 pump_both(client, service)
+
+
+class Terminator:
+    """TLS before a server on this machine that speaks none; where that one refuses, so does this."""
+
+    def __init__(self, context: ssl.SSLContext, port: int) -> None:
+        self._context, self._behind = context, port
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=(self._listener.accept()[0],), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with (
+            contextlib.suppress(OSError),
+            client,
+            socket.create_connection(("127.0.0.1", self._behind)) as far,
+            self._context.wrap_socket(client, server_side=True) as near,
+        ):
+            pump_both(near, far)
 
 
 def _head(client: socket.socket) -> tuple[bytes, bytes]:

@@ -6,7 +6,6 @@ import contextlib
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from lab.postgres import identity
 
 from ..requires import absent
 from .conftest import Authority
-from .servers import pump_both
+from .servers import Terminator
 
 
 def free_port() -> int:
@@ -134,25 +133,10 @@ def redis(authority: Authority) -> Iterator[Callable[..., str]]:
     port, context = free_port(), authority.server(wants=authority)
     # TLS 1.3 refuses a client after the handshake, when redis-py has begun to write: it sees the alert or a mere reset.
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve(client: socket.socket) -> None:
-        with (
-            contextlib.suppress(OSError),
-            context.wrap_socket(client, server_side=True) as near,
-            socket.create_connection(("127.0.0.1", port)) as far,
-        ):
-            pump_both(near, far)
-
-    def listen() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-
-    threading.Thread(target=listen, daemon=True).start()
     with running([str(binaries.redis_server()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""], port):
-        yield lambda options: f"rediss://127.0.0.1:{listener.getsockname()[1]}/0?{options}"
-    listener.close()
+        front = Terminator(context, port)
+        yield lambda options: f"rediss://127.0.0.1:{front.port}/0?{options}"
+        front.close()
 
 
 def pinged(url: str) -> RedisState:

@@ -215,3 +215,10 @@ def test_a_server_of_another_ca_is_no_service_to_any_client(
     with pytest.raises(CannotObserve, match="SSLCertVerificationError"):
         run_load(PROFILE, system, read_cache=lambda: CacheReading(problem="none"))
     assert service.seen == []
+
+
+def test_load_goes_nowhere_but_where_the_environment_says(serve: Serve, load: Load) -> None:
+    service = serve(needs={"X-Forwarded-Proto": ("https", 308)})
+    with pytest.raises(CannotObserve, match="POST of a key answered 308"):
+        run_load(PROFILE, load(api(service.url)), read_cache=lambda: CacheReading(problem="none"))
+    assert not [path for _, path, _ in service.seen if "elsewhere" in path]

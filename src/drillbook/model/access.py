@@ -39,4 +39,4 @@ class Access:
     @property
     def logs_in(self) -> bool:
         """Whether requests carry a login, so that a 401 is about us."""
-        return any(name.lower() == "authorization" for name in self.headers)
+        return any(name.lower() == "authorization" or isinstance(value, Secret) for name, value in self.headers.items())

@@ -175,7 +175,7 @@ def fetch(
         if way is not None:
             way.check(url)
         late = isinstance(error, httpx.TimeoutException)
-        failure = f"no answer within {timeout_s:g} s" if late else _reason(error)
+        failure = f"no answer within {timeout_s:g} s" if late else _reason(error, access)
         return Answer(None, failure=failure, took_ms=_ms_since(began)), ""
     _blame_answer(target, access, proxy, response)
     return Answer(response.status_code, took_ms=_ms_since(began), read_at=clock.now()), text
@@ -223,7 +223,7 @@ def _blame_answer(target: Target, access: Access, proxy: outbound.Proxy | None, 
     if response.status_code == UNAUTHORIZED and access.logs_in:
         raise CannotObserve(
             "401 Unauthorized: the service does not take the login that the environment file names",
-            mend=f"check token, basic or the Authorization header in {key}",
+            mend=f"check token, basic and the headers by reference in {key}",
         )
     if proxy is not None and response.url.scheme == "http":
         failed = outbound.refused_by(proxy, response.status_code, response.headers)
@@ -249,10 +249,11 @@ def _ms_since(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 1)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, access: Access | None = None) -> str:
     refused = outbound.refusal(error)
     if refused is not None:
-        return f"certificate not accepted: {refused.reason}"
+        trust = f" (trusting {access.tls.ca_file} alone)" if access and access.tls and access.tls.ca_file else ""
+        return f"certificate not accepted: {refused.reason}{trust}"
     text = str(error)
     return "connection refused" if "refused" in text.lower() else f"{type(error).__name__}: {text}"
 

@@ -325,6 +325,8 @@ def session(orders: Orders, place: int, *, user: OpenLoopUser | None = None) -> 
         connection_timeout=orders.timeout_s,
         headers=dict(address.headers),
         concurrency=1,
+        max_retries=0,
+        max_redirects=0,  # a login goes where the environment says, as in all our clients
         **between,
     )
     found.proxy = proxy
