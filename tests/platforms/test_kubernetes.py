@@ -90,7 +90,7 @@ def test_pods_are_listed_by_component(cluster: Cluster) -> None:
     lists = platform_of(system).can(Lists)  # type: ignore[type-abstract] # a protocol is asked for by its type
     assert not isinstance(lists, Missing)
     found = lists.list_instances()
-    assert sorted(one.component for one in found) == ["api"] * 3 + ["postgres"] + ["redis"] * 3
+    assert sorted(one.component for one in found) == ["api"] * 3 + ["postgres", "prometheus"] + ["redis"] * 3
     assert all(one.running and one.started_at for one in found)
 
 

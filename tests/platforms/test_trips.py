@@ -26,7 +26,7 @@ class Host:
         if self.broken is not None:
             raise self.broken
         done = subprocess.run(
-            ["sh", "-c", script], capture_output=True, text=True, timeout=limit_s + 20, check=False, stdin=None
+            ["timeout", f"{limit_s:g}", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
@@ -89,6 +89,12 @@ def test_a_question_that_hangs_is_unanswered_and_the_rest_is_answered() -> None:
     assert answers[0].reason == "no answer within 0.5 s"
     assert [answer.out for answer in answers[1:] if isinstance(answer, Said)] == [f"{n}\n" for n in range(19)]
     assert time.monotonic() - began < 10
+
+
+def test_a_trip_that_is_ended_gives_the_answers_that_it_had() -> None:
+    answers = asked(Trips(Host().send, 0.4), [*["echo early"] * LANES, *["sleep 20"] * 4 * LANES])
+    assert [answer.out for answer in answers[:LANES] if isinstance(answer, Said)] == ["early\n"] * LANES
+    assert all(isinstance(answer, CannotObserve) for answer in answers[LANES:])
 
 
 def test_a_host_that_cannot_be_reached_is_said_to_everyone() -> None:
