@@ -97,6 +97,15 @@ def test_a_trip_that_is_ended_gives_the_answers_that_it_had() -> None:
     assert all(isinstance(answer, CannotObserve) for answer in answers[LANES:])
 
 
+def test_who_is_interrupted_while_collecting_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    trips = Trips(Host().send, 5)
+    monkeypatch.setattr(trips, "_another_comes", lambda _end: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        trips.ask("echo first")
+    monkeypatch.undo()
+    assert trips.ask("echo second") == Said(0, "second\n", "")
+
+
 def test_a_host_that_cannot_be_reached_is_said_to_everyone() -> None:
     host = Host(CannotObserve("ssh nowhere: Connection refused", mend="start sshd"))
     answers = asked(Trips(host.send, 1), ["true"] * 20)

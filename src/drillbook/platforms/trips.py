@@ -76,7 +76,15 @@ class Trips:
             collects = len(self._waiting) == 1
             self._changed.notify_all()
         if collects:
-            self._travel()
+            try:
+                self._travel()
+            except (
+                BaseException
+            ):  # Ctrl-C while collecting: those who ask beside us and after us must not wait for ever
+                with self._changed:
+                    left, self._waiting = self._waiting, []
+                _answer_open(left, CannotObserve(_CUT, mend="ask again"))
+                raise
         question.answered.wait()  # whoever travels answers each question, whatever happens
         if question.said is None:
             reason = question.broken or CannotObserve(_CUT, mend="ask again")
