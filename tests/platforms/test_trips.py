@@ -92,7 +92,7 @@ def test_a_question_that_hangs_is_unanswered_and_the_rest_is_answered() -> None:
 
 
 def test_a_trip_that_is_ended_gives_the_answers_that_it_had() -> None:
-    answers = asked(Trips(Host().send, 0.4), [*["echo early"] * LANES, *["sleep 20"] * 4 * LANES])
+    answers = asked(Trips(Host().send, 2), [*["echo early"] * LANES, *["sleep 20"] * 4 * LANES])
     assert [answer.out for answer in answers[:LANES] if isinstance(answer, Said)] == ["early\n"] * LANES
     assert all(isinstance(answer, CannotObserve) for answer in answers[LANES:])
 

@@ -78,9 +78,7 @@ class Trips:
         if collects:
             try:
                 self._travel()
-            except (
-                BaseException
-            ):  # Ctrl-C while collecting: those who ask beside us and after us must not wait for ever
+            except BaseException:  # Ctrl-C while collecting: nobody else must wait for ever
                 with self._changed:
                     left, self._waiting = self._waiting, []
                 _answer_open(left, CannotObserve(_CUT, mend="ask again"))
