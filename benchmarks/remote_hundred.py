@@ -36,9 +36,11 @@ ONE_WAY_S = 0.025
 TARGET_S = 1.0
 SYSTEM = "config-manager"
 COUNTS = {"file": 60, "unit": 25, "setting": 15}
-LISTS = """find /etc -type f -size +0 -perm -o=r 2>/dev/null | sort | head -n 60
-systemctl list-unit-files --no-legend --type=service | cut -d' ' -f1 | grep -v '@' | sort | head -n 25
-find /proc/sys/vm /proc/sys/kernel -type f -perm -u=r,o=r 2>/dev/null | sort | head -n 15"""
+LISTS = {
+    "file": "find /etc -type f -size +0 -perm -o=r 2>/dev/null | sort",
+    "unit": "systemctl list-unit-files --no-legend --type=service | cut -d' ' -f1 | grep -v '@' | sort",
+    "setting": "find /proc/sys/vm -type f -perm -u=r,o=r | sort",
+}
 READ = {"file": "stat -c %s -- {}", "unit": "systemctl show -P LoadState -- {}", "setting": "cat -- {}"}
 
 RELAY = """
@@ -104,9 +106,10 @@ def criteria(system: System) -> list[Criterion[Line]]:
     run = on_host(system)
     assert run is not None
     said: Accepts[Line] = rule("something is said", lambda line: met_if(bool(line.text), line.text[:80]))
-    names = run(LISTS).splitlines()
-    kinds = [kind for kind, count in COUNTS.items() for _ in range(count)]
-    return [Criterion(f"a.{kind}.{name}", HostFact(kind, name), said) for kind, name in zip(kinds, names, strict=True)]
+    found = {kind: run(LISTS[kind]).splitlines()[:count] for kind, count in COUNTS.items()}
+    rows = [Criterion(f"a.{kind}.{name}", HostFact(kind, name), said) for kind in found for name in found[kind]]
+    assert len(rows) == sum(COUNTS.values())
+    return rows
 
 
 def seconds(system: System, rows: list[Criterion[Line]]) -> float:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from drillbook.model import CannotObserve
-from drillbook.platforms.trips import LANES, Said, Trips
+from drillbook.platforms.trips import LANES, TIMED_OUT, Said, Trips, apart, together
 
 
 class Host:
@@ -26,7 +26,7 @@ class Host:
         if self.broken is not None:
             raise self.broken
         done = subprocess.run(
-            ["sh", "-c", script], capture_output=True, text=True, timeout=limit_s + 20, check=False, stdin=None
+            ["timeout", f"{limit_s:g}", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
@@ -89,6 +89,24 @@ def test_a_question_that_hangs_is_unanswered_and_the_rest_is_answered() -> None:
     assert answers[0].reason == "no answer within 0.5 s"
     assert [answer.out for answer in answers[1:] if isinstance(answer, Said)] == [f"{n}\n" for n in range(19)]
     assert time.monotonic() - began < 10
+
+
+def test_a_trip_that_is_ended_gives_the_answers_that_it_had() -> None:
+    said = Host().send(together(["echo early", "sleep 60", "sleep 60", "echo late"], "mark", 3), 6)
+    answers = apart(said, "mark")
+    assert said.status == TIMED_OUT
+    assert answers[0] == Said(0, "early\n", "")
+    assert answers[1].status == TIMED_OUT
+    assert set(answers) <= {0, 1, 2}
+
+
+def test_who_is_interrupted_while_collecting_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    trips = Trips(Host().send, 5)
+    monkeypatch.setattr(trips, "_another_comes", lambda _end: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        trips.ask("echo first")
+    monkeypatch.undo()
+    assert trips.ask("echo second") == Said(0, "second\n", "")
 
 
 def test_a_host_that_cannot_be_reached_is_said_to_everyone() -> None:

@@ -50,7 +50,7 @@ class Shell:
         self._connected = False
         self._failure: tuple[float, CannotObserve] | None = None
         self._host: Any = None
-        self._trips = Trips(lambda script, limit_s: self.run(script, limit_s=limit_s), COMMAND_S)
+        self._trips = Trips(self._send, COMMAND_S)
 
     def ask(self, script: str) -> Said:
         """Return what a read-only script said; what others ask at the same time goes over in the same round trip.
@@ -70,26 +70,33 @@ class Shell:
         Raises:
             CannotObserve: the host cannot be reached, does not let us in, or takes too long.
         """
+        said = self._send(script, limit_s)
+        if said.status == TIMED_OUT:
+            raise CannotObserve(f"{self.where.host}: no answer within {limit_s:g} s", mend="look at the host's load")
+        return said
+
+    def load(self) -> None:
+        """Load what a command needs, so that none is missing when it counts. Raises CannotObserve."""
+        self._testinfra()
+
+    def _send(self, script: str, limit_s: float) -> Said:
+        """Run a script; one that took too long has ended with TIMED_OUT and what it had said by then."""
         command = f"LC_ALL=C timeout {limit_s:g} sh -c {shlex.quote(script)}"
         if self._connected:
-            return self._run(command, limit_s)
+            return self._run(command)
         asked_at = time.monotonic()
         with self._connecting:  # the first one opens the connection that all share, or fails for all who wait
             if self._failure is not None and self._failure[0] >= asked_at:
                 raise CannotObserve(self._failure[1].reason, mend=self._failure[1].mend)
             if not self._connected:
                 try:
-                    return self._run(command, limit_s)
+                    return self._run(command)
                 except CannotObserve as broken:
                     self._failure = (time.monotonic(), broken)
                     raise
-        return self._run(command, limit_s)
+        return self._run(command)
 
-    def load(self) -> None:
-        """Load what a command needs, so that none is missing when it counts. Raises CannotObserve."""
-        self._testinfra()
-
-    def _run(self, command: str, limit_s: float) -> Said:
+    def _run(self, command: str) -> Said:
         host = self._testinfra()
         try:
             result = host.run(command)
@@ -103,8 +110,6 @@ class Shell:
             self._connected = False
             raise self._unreachable(result.stderr)
         self._connected = True
-        if result.rc == TIMED_OUT:
-            raise CannotObserve(f"{self.where.host}: no answer within {limit_s:g} s", mend="look at the host's load")
         return Said(result.rc, result.stdout, result.stderr)
 
     def _unreachable(self, stderr: str) -> CannotObserve:

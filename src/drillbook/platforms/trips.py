@@ -54,7 +54,7 @@ class Trips:
     """Collects questions and sends them together.
 
     Args:
-        send: runs one script on the host within so many seconds; raises CannotObserve.
+        send: runs one script on the host, ended with TIMED_OUT after so many seconds; raises CannotObserve.
         limit_s: how long one question may take on the host.
     """
 
@@ -76,7 +76,13 @@ class Trips:
             collects = len(self._waiting) == 1
             self._changed.notify_all()
         if collects:
-            self._travel()
+            try:
+                self._travel()
+            except BaseException:  # Ctrl-C while collecting: nobody else must wait for ever
+                with self._changed:
+                    left, self._waiting = self._waiting, []
+                _answer_open(left, CannotObserve(_CUT, mend="ask again"))
+                raise
         question.answered.wait()  # whoever travels answers each question, whatever happens
         if question.said is None:
             reason = question.broken or CannotObserve(_CUT, mend="ask again")
@@ -119,11 +125,11 @@ class Trips:
     def _deliver(self, load: list[_Question]) -> None:
         """Send one script with all questions, and hand out the answers."""
         if len(load) == 1:
-            load[0].answer(self._send(load[0].script, self._limit_s))
-            return
-        mark = secrets.token_hex(8)  # no answer can contain it by accident
-        said = self._send(together([question.script for question in load], mark, self._limit_s), self._limit_s * 2)
-        answers = apart(said, mark)
+            answers = {0: self._send(load[0].script, self._limit_s)}
+        else:
+            mark = secrets.token_hex(8)  # no answer can contain it by accident
+            script = together([question.script for question in load], mark, self._limit_s)
+            answers = apart(self._send(script, self._limit_s * 2), mark)
         for number, question in enumerate(load):
             if number in answers and answers[number].status != TIMED_OUT:
                 question.answer(answers[number])
