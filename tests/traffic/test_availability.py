@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from drillbook.model import CannotObserve
+from drillbook.accepts import scenario
+from drillbook.model import CannotObserve, Facts, Outcome
+from drillbook.probes.recorded import Downtime
 from drillbook.traffic.availability import (
     Answered,
     Availability,
@@ -184,6 +186,51 @@ def test_bad_only_by_our_own_standstill_is_unknown() -> None:
     assert found.unknown_because == (
         "1 of the outages came about only because this machine was late itself: give the runner more CPU",
     )
+
+
+def test_a_connection_that_our_standstill_let_time_out_is_no_outage_of_the_service() -> None:
+    samples = made("..........")
+    samples[2] = replace(samples[2], answered=Answered.UNREACHED, latency_ms=890)
+    samples[3] = replace(samples[3], late_ms=800, latency_ms=810)
+    assert "this machine was late" in measure(samples, RULES).unknown_because[0]
+    samples[3] = replace(samples[3], late_ms=0, latency_ms=5)
+    assert measure(samples, RULES).known
+
+
+def test_our_own_standstill_makes_figures_larger_and_never_smaller() -> None:
+    samples = made("..........")
+    samples[3] = replace(samples[3], late_ms=800, latency_ms=810)
+    late = measure(samples, RULES)
+    assert (late.known, late.at_most) == (False, True)
+    samples[5] = replace(samples[5], answered=Answered.THROTTLED)
+    throttled = measure(samples, RULES)
+    assert (throttled.known, throttled.at_most) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("known", "at_most", "rto_s", "expected"),
+    [
+        (True, True, 5.0, Outcome.MET),
+        (True, True, 50.0, Outcome.NOT_MET),
+        (True, True, None, Outcome.NOT_MET),
+        (False, True, 5.0, Outcome.MET),  # the truth is better still
+        (False, True, 50.0, Outcome.UNKNOWN),
+        (False, True, None, Outcome.UNKNOWN),
+        (False, False, 5.0, Outcome.UNKNOWN),
+    ],
+)
+def test_figures_that_are_too_large_by_our_fault_excuse_nothing_and_accuse_nobody(
+    known: bool, at_most: bool, rto_s: float | None, expected: Outcome
+) -> None:
+    down = Downtime(500, 100, 10, 1, rto_s, 0.3, "late", known=known, at_most=at_most)
+    facts = Facts("process", None, 2.0, rto_objective_s=30.0)
+    assert scenario.within_rto().check(down, facts).outcome is expected
+    if rto_s != 50.0:
+        assert scenario.recovered().check(down, facts).outcome is expected
+        assert scenario.stays_available(bad_share=0.1).check(down, facts).outcome is expected
+    worse = replace(down, bad=400)
+    found = scenario.stays_available(bad_share=0.1).check(worse, facts).outcome
+    assert found is (Outcome.NOT_MET if known else Outcome.UNKNOWN)
 
 
 def test_our_own_delay_at_the_edge_of_a_true_outage_is_in_the_resolution() -> None:

@@ -98,12 +98,12 @@ def within_rto() -> Accepts[Downtime]:
     def check(seen: Downtime, facts: Facts) -> Finding:
         if facts.rto_objective_s is None:
             return unknown("no objective: set [objectives] rto_s in the environment file")
-        if not seen.known:
+        if seen.says_nothing:
             return unknown(seen.why_not)
         if seen.rto_s is None:
-            return not_met(f"not recovered: {seen.why_not}")
+            return _not_met_if_known(seen, f"not recovered: {seen.why_not}")
         observed = f"{seen.rto_s:.2f} s, to within {seen.resolution_s:.2f} s; {seen.bad} of {seen.samples} samples bad"
-        return met_if(seen.rto_s <= facts.rto_objective_s, observed)
+        return met(observed) if seen.rto_s <= facts.rto_objective_s else _not_met_if_known(seen, observed)
 
     return rule_with_facts(lambda facts: f"RTO within {_shown(facts.rto_objective_s)}", check)
 
@@ -112,10 +112,10 @@ def recovered() -> Accepts[Downtime]:
     """Accept when the service was good again, and stayed good, before the scenario ended."""
 
     def check(seen: Downtime) -> Finding:
-        if not seen.known:
+        if seen.says_nothing:
             return unknown(seen.why_not)
         if seen.rto_s is None:
-            return not_met(seen.why_not)
+            return _not_met_if_known(seen, seen.why_not)
         return met(f"good again after {seen.rto_s:.2f} s, {seen.bad} of {seen.samples} samples bad")
 
     return rule("good again, and staying good", check)
@@ -125,11 +125,12 @@ def stays_available(*, bad_share: float) -> Accepts[Downtime]:
     """Accept when no more than this share of the samples was bad, and the service was good at the end."""
 
     def check(seen: Downtime) -> Finding:
-        if not seen.known or seen.samples == 0:
+        if seen.says_nothing or seen.samples == 0:
             return unknown(seen.why_not or "no samples")
         share = seen.bad / seen.samples
         observed = f"{seen.bad} of {seen.samples} samples bad ({share:.1%})"
-        return met_if(share <= bad_share and seen.rto_s is not None, observed)
+        good = share <= bad_share and seen.rto_s is not None
+        return met(observed) if good else _not_met_if_known(seen, observed)
 
     return rule(f"at most {bad_share:.0%} of the samples bad, good at the end", check)
 
@@ -184,6 +185,11 @@ def never_seen(text: str) -> Accepts[Sights]:
         return not_met(found) if found else met(f"{len(sights.seen)} looks, last: {sights.seen[-1]}")
 
     return rule(f'never says "{text}" while the fault is in effect', check)
+
+
+def _not_met_if_known(seen: Downtime, observed: str) -> Finding:
+    """Return NOT_MET; UNKNOWN where the truth may be better than what was seen, because we were late ourselves."""
+    return not_met(observed) if seen.known else unknown(f"{observed}; {seen.why_not}")
 
 
 def _shown(objective_s: float | None) -> str:

@@ -173,6 +173,7 @@ class Traffic:
             resolution_s=found.resolution_s,
             why_not="; ".join(found.unknown_because) if not known else why,
             known=known,
+            at_most=found.at_most,
         )
 
     def losses(self, fault_at: float) -> WriteLosses:

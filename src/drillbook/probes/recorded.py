@@ -69,6 +69,13 @@ class Downtime:
     why_not: str
     """Why it is not known or not reached; empty otherwise."""
     known: bool
+    at_most: bool = False
+    """Where it is not known: whether the truth is no worse than these figures."""
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether neither these figures nor anything worse can be relied on."""
+        return not self.known and not self.at_most
 
 
 @dataclass(frozen=True, slots=True)

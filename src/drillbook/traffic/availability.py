@@ -132,6 +132,8 @@ class Availability:
     counts as good), plus the worst slip."""
     unknown_because: tuple[str, ...]
     """Why these figures cannot be relied on; empty when they can."""
+    at_most: bool
+    """Whether outages and bad samples are in truth at most these: where all that is wrong is that we were late."""
     rules: Rules
     samples: tuple[Sample, ...]
 
@@ -248,6 +250,7 @@ def measure(samples: Iterable[Sample], rules: Rules) -> Availability:
     qualities = Counter(quality(sample, rules) for sample in seen)
     throttled = qualities[Quality.UNSURE]
     outages = tuple(_outages(seen, rules))
+    late = tuple(_late_ourselves(seen, outages, rules))
     return Availability(
         total=len(seen),
         good=qualities[Quality.GOOD],
@@ -260,7 +263,8 @@ def measure(samples: Iterable[Sample], rules: Rules) -> Availability:
         achieved_rps=_achieved_rps(seen, rules),
         outages=outages,
         resolution_s=rules.interval_s + (rules.bad_after_ms + worst_slip_ms) / 1000,
-        unknown_because=tuple(_doubts(seen, outages, throttled, rules)),
+        unknown_because=(*_doubts(seen, throttled), *late),
+        at_most=not any(_doubts(seen, throttled)),
         rules=rules,
         samples=seen,
     )
@@ -323,11 +327,14 @@ def _tail_of_good(samples: Sequence[Sample], rules: Rules) -> int | None:
     return begin
 
 
-def _doubts(samples: Sequence[Sample], outages: Sequence[Outage], throttled: int, rules: Rules) -> Iterable[str]:
+def _doubts(samples: Sequence[Sample], throttled: int) -> Iterable[str]:
     if throttled:
         yield f"{throttled} samples were throttled (429): sample at a lower rate or raise the limit for this client"
     if all(sample.answered is Answered.UNEXPECTED for sample in samples):
         yield f"every answer was {samples[0].status}: the sampler asks for the wrong path or has no rights"
+
+
+def _late_ourselves(samples: Sequence[Sample], outages: Sequence[Outage], rules: Rules) -> Iterable[str]:
     still = _merged([(sample.at, sample.at + sample.late_ms / 1000) for sample in samples if _slipped(sample, rules)])
     own = sum(_is_our_own(outage, samples, still, rules) for outage in outages) if still else 0
     if own:
@@ -340,12 +347,20 @@ def _is_our_own(outage: Outage, samples: Sequence[Sample], still: Sequence[tuple
     Where at least one would have been, our delay moved the outage's ends by no more than the worst slip, which is in
     the resolution.
     """
-    by_time = (Answered.OK, Answered.CUT, Answered.TIMEOUT)
     return all(
-        sample.answered in by_time and sample.latency_ms - 1000 * _overlap_s(sample, still) <= rules.bad_after_ms
+        _is_bad_by_us(sample, _overlap_s(sample, still) * 1000, rules)
         for sample in between(samples, outage.begin, outage.end)
         if quality(sample, rules) is Quality.BAD
     )
+
+
+def _is_bad_by_us(sample: Sample, still_ms: float, rules: Rules) -> bool:
+    """Say whether a sample is bad by time alone, and only by the time in which we stood still.
+
+    A connection that was on its way meanwhile ends as unreached; without a standstill that is never ours.
+    """
+    by_time = (Answered.OK, Answered.CUT, Answered.TIMEOUT, *([Answered.UNREACHED] if still_ms else []))
+    return sample.answered in by_time and sample.latency_ms - still_ms <= rules.bad_after_ms
 
 
 def _merged(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
