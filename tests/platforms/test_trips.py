@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from drillbook.model import CannotObserve
-from drillbook.platforms.trips import LANES, TIMED_OUT, Said, Trips, apart, together
+from drillbook.platforms.trips import TIMED_OUT, Said, Trips, apart, together
 
 
 class Host:
