@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 
@@ -29,13 +30,18 @@ class Progress:
         """Show that time goes on; on a terminal only."""
         text = f"{self._title}: waiting for {self._what}, {time.monotonic() - self._began:.1f} s"
         if self._what and self._terminal:
-            sys.stderr.write(f"\r\033[K{text}")
+            _write(f"\r\033[K{text}")
         elif self._what and fresh:
-            sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+            _write(f"{text}\n")
 
     def done(self) -> None:
         """Take the updating line away."""
         if self._what and self._terminal:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
+            _write("\r\033[K")
+
+
+def _write(text: str) -> None:
+    """Write to stderr; that nobody reads it any more must not stop what is being brought up or taken down."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()

@@ -115,8 +115,11 @@ def logs(record: Record, name: str | None, *, lines: int, follow: bool) -> int:
 
 
 def registered(record: Record) -> int:
-    """Print the record of the lab that is up."""
-    print(json.dumps({**asdict(record), "environment": str(_folder(record.system) / "environment.toml")}))
+    """Print the record of the lab that is up; one that still comes or already goes does not count."""
+    environment = _folder(record.system) / "environment.toml"
+    if not environment.is_file():
+        return NONE_IS_UP
+    print(json.dumps({**asdict(record), "environment": str(environment)}))
     return 0
 
 

@@ -50,7 +50,7 @@ class Shell:
         self._connected = False
         self._failure: tuple[float, CannotObserve] | None = None
         self._host: Any = None
-        self._trips = Trips(self._send, COMMAND_S)
+        self._trips = Trips(self._send, COMMAND_S, where.host)
 
     def ask(self, script: str) -> Said:
         """Return what a read-only script said; what others ask at the same time goes over in the same round trip.

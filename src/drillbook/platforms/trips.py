@@ -56,10 +56,12 @@ class Trips:
     Args:
         send: runs one script on the host, ended with TIMED_OUT after so many seconds; raises CannotObserve.
         limit_s: how long one question may take on the host.
+        host: its name, for reasons.
     """
 
-    def __init__(self, send: Callable[[str, float], Said], limit_s: float) -> None:
+    def __init__(self, send: Callable[[str, float], Said], limit_s: float, host: str) -> None:
         self._send, self._limit_s = send, limit_s
+        self._slow = f"{host}: no answer within {limit_s:g} s"
         self._changed = threading.Condition()
         self._waiting: list[_Question] = []
         self._under_way = 0
@@ -133,7 +135,7 @@ class Trips:
         for number, question in enumerate(load):
             if number in answers and answers[number].status != TIMED_OUT:
                 question.answer(answers[number])
-        _answer_open(load, CannotObserve(f"no answer within {self._limit_s:g} s", mend="look at the host's load"))
+        _answer_open(load, CannotObserve(self._slow, mend="look at the host's load"))
 
 
 def together(scripts: Sequence[str], mark: str, limit_s: float) -> str:
