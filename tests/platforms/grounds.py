@@ -31,7 +31,7 @@ from .project import Planted
 
 C = TypeVar("C")
 COMPONENT = "api"
-WHOLE_S = 90.0
+WHOLE_S = 120.0  # a busy machine starts three pods slowly
 MISSING: dict[str, dict[Any, str]] = {
     "process": {
         KeepsClaim: "the disk of this machine",
