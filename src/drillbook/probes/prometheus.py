@@ -52,9 +52,8 @@ class Targets(ReadingProbe[Watched]):
         if system.prometheus_url is None:
             raise CannotObserve("the environment names no Prometheus", mend=mend)
         url = system.prometheus_url + _PATH
-        access = system.prometheus_access
-        watcher = Instance("prometheus", url, headers=access.headers, tls=access.tls)
-        answer = request(Target(system, "prometheus", watcher), "GET", url)
+        watcher = Target(system, "prometheus", Instance("prometheus", url))
+        answer = request(watcher, "GET", url, access=system.prometheus_access)
         rows = answer.get("data.activeTargets")
         if not isinstance(rows, list):
             raise CannotObserve(f"Prometheus: {answer.summary()}, no list of targets", mend=mend)
