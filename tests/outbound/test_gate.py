@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,30 @@ def test_a_prometheus_with_an_unknown_certificate_is_a_broken_eye(
     assert Targets("config").observe(Target(system, "prometheus")).targets
     with pytest.raises(CannotObserve, match="certificate not accepted"):
         Targets("config").observe(Target(load(named), "prometheus"))
+
+
+def test_each_component_has_a_rate_and_advice_of_its_own(serve: Serve, load: Load) -> None:
+    service = serve(needs={"X-Absent": ("x", 429)})
+    system = load(
+        f"""
+[systems.config-manager.api]
+url = "{service.url}"
+metrics = "{service.url}/metrics"
+max_rps = 10
+[systems.config-manager.metrics]
+max_rps = 5
+[systems.config-manager.prometheus]
+url = "{service.url}"
+"""
+    )
+    target = Target(system, "api", system.instances[0])
+    began = time.monotonic()
+    for _ in range(3):
+        with pytest.raises(CannotObserve) as metrics:
+            Metrics().observe(target)
+    assert time.monotonic() - began >= 0.4
+    assert "systems.config-manager.metrics.max_rps" in metrics.value.mend
+    assert "systems.config-manager.api.max_rps" in refused(system).mend
+    with pytest.raises(CannotObserve) as watcher:
+        Targets("config").observe(Target(system, "prometheus"))
+    assert "systems.config-manager.prometheus.max_rps" in watcher.value.mend

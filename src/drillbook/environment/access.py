@@ -31,7 +31,7 @@ def access(settings: AccessSettings, resolver: Resolver, key: str) -> Access:
         headers["Authorization"] = _basic(settings.basic, resolver, f"{key}.basic")
     found = {name: value for name, value in headers.items() if value is not None}
     resolver.problems += _unsendable(found, key)
-    return Access(found, tls(settings.tls, resolver, f"{key}.tls"))
+    return Access(found, tls(settings.tls, resolver, f"{key}.tls"), key=key, max_rps=settings.max_rps)
 
 
 def tls(settings: TlsSettings | None, resolver: Resolver, key: str) -> Tls | None:

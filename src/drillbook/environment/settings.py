@@ -89,6 +89,7 @@ class AccessSettings(Strict):
     token: Token | None = None
     basic: BasicSettings | None = None
     tls: TlsSettings | None = None
+    max_rps: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _one_login(self) -> Self:
@@ -116,7 +117,6 @@ class ApiSettings(AccessSettings):
     metrics: Http | None = None
     log: Path | None = None
     instances: tuple[InstanceSettings, ...] = ()
-    max_rps: Annotated[float, Field(gt=0)] | None = None
 
 
 class DatabaseSettings(Strict):

@@ -35,6 +35,10 @@ class Access:
     """None for the defaults: the system's own certificates, and none to show."""
     direct: bool = False
     """Whether no proxy may stand between: an address that Drillbook found by itself, or a forward that it opened."""
+    key: str | None = None
+    """Where the environment file says all this, to be named in advice; None for the API's table."""
+    max_rps: float | None = None
+    """The most requests a second under ``key``; the API's is the system's own."""
 
     @property
     def logs_in(self) -> bool:

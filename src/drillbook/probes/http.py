@@ -132,13 +132,15 @@ def base(target: Target) -> str:
     return target.instance.url or ""
 
 
-def request(target: Target, method: str, url: str, *, json: Json = None, timeout_s: float = 5.0) -> Answer:
-    """Send one request and return what a user would see, a JSON body parsed.
+def request(
+    target: Target, method: str, url: str, *, json: Json = None, timeout_s: float = 5.0, access: Access | None = None
+) -> Answer:
+    """Send one request and return what a user would see, a JSON body parsed; ``access`` as for ``fetch``.
 
     Raises:
         CannotObserve: for a 429, which our own requests may have caused, and for what is about us and not the service.
     """
-    answer, text = fetch(target, method, url, json=json, timeout_s=timeout_s)
+    answer, text = fetch(target, method, url, json=json, timeout_s=timeout_s, access=access)
     try:
         return replace(answer, body=loads(text))
     except ValueError:
@@ -155,6 +157,8 @@ def fetch(
     httpx = _httpx()
     assert target.instance is not None
     access = access or target.instance.access
+    if access.key is None:
+        access = replace(access, key=f"systems.{target.system.name}.api", max_rps=target.system.max_rps)
     way = target.instance.way
     address = url if way is None else way.local(url)
     proxy = outbound.proxy_for(address, direct=access.direct)
@@ -165,19 +169,19 @@ def fetch(
     began = time.perf_counter()
     try:
         with (
-            _paced(target),
+            _paced(access),
             client.stream(method, address, json=json, headers=headers, timeout=timeout_s, extensions=trace) as response,
         ):
             text = _read(response)
     except httpx.HTTPError as error:
         _blame_proxy(proxy, address, steps, error)
-        _blame_us(target, access, error)
+        _blame_us(access, error)
         if way is not None:
             way.check(url)
         late = isinstance(error, httpx.TimeoutException)
         failure = f"no answer within {timeout_s:g} s" if late else _reason(error, access)
         return Answer(None, failure=failure, took_ms=_ms_since(began)), ""
-    _blame_answer(target, access, proxy, response)
+    _blame_answer(access, proxy, response)
     return Answer(response.status_code, took_ms=_ms_since(began), read_at=clock.now()), text
 
 
@@ -193,37 +197,35 @@ def _blame_proxy(proxy: outbound.Proxy | None, address: str, steps: list[str], e
         raise outbound.ProxyFailed(proxy, f"made no tunnel to the service: {_reason(error)}")
 
 
-def _blame_us(target: Target, access: Access, error: Exception) -> None:
+def _blame_us(access: Access, error: Exception) -> None:
     """Raise when a handshake failed by what we showed or expected, not by what any user would be shown."""
     refused = outbound.refusal(error)
     if refused is None:
         return
-    key = f"systems.{target.system.name}"
     if refused.by_server:
         shown = access.tls.cert_file if access.tls else None
         raise CannotObserve(
             f"the server refused us with {shown or 'no'} client certificate: {refused.reason}",
-            mend=f"set tls.cert_file and tls.key_file in {key} to a certificate that the service accepts",
+            mend=f"set tls.cert_file and tls.key_file in {access.key} to a certificate that the service accepts",
         )
     if refused.wrong_name and access.direct and (access.tls is None or access.tls.server_name is None):
         raise CannotObserve(
             f"the certificate is for users and not for an address that Drillbook found: {refused.reason}",
-            mend=f"set tls.server_name in {key} to the name that users come by",
+            mend=f"set tls.server_name in {access.key} to the name that users come by",
         )
 
 
-def _blame_answer(target: Target, access: Access, proxy: outbound.Proxy | None, response: httpx.Response) -> None:
+def _blame_answer(access: Access, proxy: outbound.Proxy | None, response: httpx.Response) -> None:
     """Raise for an answer that is about us or about the proxy."""
-    key = f"systems.{target.system.name}"
     if response.status_code == TOO_MANY_REQUESTS:
         raise CannotObserve(
             "429 Too Many Requests, which our own requests may have caused",
-            mend=f"set {key}.api.max_rps below the limit of the service",
+            mend=f"set {access.key}.max_rps below the limit of the service",
         )
     if response.status_code == UNAUTHORIZED and access.logs_in:
         raise CannotObserve(
             "401 Unauthorized: the service does not take the login that the environment file names",
-            mend=f"check token, basic and the headers by reference in {key}",
+            mend=f"check token, basic and the headers by reference in {access.key}",
         )
     if proxy is not None and response.url.scheme == "http":
         failed = outbound.refused_by(proxy, response.status_code, response.headers)
@@ -283,12 +285,13 @@ _next_send: dict[str, float] = {}
 
 
 @contextmanager
-def _paced(target: Target) -> Iterator[None]:
-    """Keep requests to one system at or below its ``max_rps``."""
-    if target.system.max_rps is not None:
+def _paced(access: Access) -> Iterator[None]:
+    """Keep requests to one component at or below its ``max_rps``."""
+    if access.max_rps is not None:
+        key = access.key or ""
         with _pace:
             now = time.monotonic()
-            at = max(now, _next_send.get(target.system.name, now))
-            _next_send[target.system.name] = at + 1 / target.system.max_rps
+            at = max(now, _next_send.get(key, now))
+            _next_send[key] = at + 1 / access.max_rps
         time.sleep(at - now)
     yield

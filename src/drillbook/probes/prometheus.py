@@ -53,9 +53,8 @@ class Targets(ReadingProbe[Watched]):
         if system.prometheus_url is None:
             raise CannotObserve("the environment names no Prometheus", mend=mend)
         address, blame = reached(system, "prometheus", system.prometheus_url)
-        access = system.prometheus_access
-        watcher = Instance("prometheus", address, headers=access.headers, tls=access.tls)
-        answer = request(Target(system, "prometheus", watcher), "GET", address + _PATH)
+        watcher = Target(system, "prometheus", Instance("prometheus", address))
+        answer = request(watcher, "GET", address + _PATH, access=system.prometheus_access)
         if answer.failure is not None:
             blame()
         rows = answer.get("data.activeTargets")
