@@ -25,7 +25,7 @@ CASES = [
 
 
 def test_all_scenarios_and_the_drill_are_met_on_a_healthy_system(ground: Ground, tmp_path: Path) -> None:
-    run = disrupt(allow_all(ground.file, tmp_path), "chaos", reports=tmp_path / "reports")
+    run = disrupt(allow_all(ground.file, tmp_path, rto_s=60), "chaos", reports=tmp_path / "reports")
     assert run.exit_status == 0, run.output
     assert run.broken() == set()
     assert len(run.verdicts()) >= 12
@@ -38,7 +38,7 @@ def test_a_defect_under_disruption_flips_exactly_what_it_names(ground: Ground, n
     row = CONTROLS[name]
     ground.plant(row["plant"])
     try:
-        run = disrupt(allow_all(ground.file, tmp_path), row["tests"], reports=tmp_path / "reports")
+        run = disrupt(allow_all(ground.file, tmp_path, rto_s=60), row["tests"], reports=tmp_path / "reports")
     finally:
         ground.plant([])
     assert run.broken() == broken_on(row, ground.name), run.output
