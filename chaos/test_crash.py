@@ -22,7 +22,7 @@ def test_every_acknowledged_write_survives_sigkill(scenario: Scenario) -> None:
         at = scenario.inject(kill)
         state = scenario.state_of(instance.name)
         exit_code = state.exit_code if state else None
-        scenario.record(criteria.ENDED, Ended(instance.name, exit_code, killed=True, took_s=0.0, said=()))
+        scenario.record(criteria.ENDED, Ended(instance.name, exit_code, killed=True, took_s=0.0, said=None))
         traffic.flow(seconds=1)
         with sights.StartUpWatch(scenario, instance) as watch:
             scenario.recover(kill)

@@ -28,7 +28,8 @@ _EXAMPLE = "/api/v1/configs/test/example?env=production"
 
 def ended(system: System, instance: Instance, stopped: Stopped, *, since: float) -> Ended:
     """Return how an instance ended, with its log since then (seconds since the epoch)."""
-    said = entries_since(stopped.said, since) if stopped.said else said_since(system, instance, since)
+    kept = stopped.said is None
+    said = said_since(system, instance, since) if kept else entries_since(stopped.said or (), since)
     return Ended(
         instance=instance.name,
         exit_code=stopped.exit_code,

@@ -41,8 +41,14 @@ def ended_within(limit_s: float) -> Accepts[Ended]:
 
 
 def exited_with(code: int) -> Accepts[Ended]:
-    """Accept an instance that exited with this status."""
-    return rule(f"exit status {code}", lambda end: met_if(end.exit_code == code, f"{end.instance}: {end.exit_code}"))
+    """Accept an instance that exited with this status; one whose status nobody knows is UNKNOWN."""
+
+    def check(end: Ended) -> Finding:
+        if end.exit_code is None:
+            return unknown(f"{end.instance}: the platform did not tell")
+        return met_if(end.exit_code == code, f"{end.instance}: {end.exit_code}")
+
+    return rule(f"exit status {code}", check)
 
 
 def said_in_order(messages: tuple[str, ...], position: int) -> Accepts[Ended]:
@@ -50,8 +56,10 @@ def said_in_order(messages: tuple[str, ...], position: int) -> Accepts[Ended]:
     wanted = messages[position]
 
     def check(end: Ended) -> Finding:
+        if end.said is None:
+            return unknown(f"the log of {end.instance} could not be read after it was told to stop")
         if not end.said:
-            return unknown(f"{end.instance} logged nothing since it was told to stop")
+            return not_met(f"{end.instance} logged nothing since it was told to stop, by its own clock")
         found = [entry.message for entry in end.said if entry.level == "INFO"]
         at = [next((i for i, text in enumerate(found) if text.startswith(m)), None) for m in messages]
         here = at[position]

@@ -76,13 +76,13 @@ class InstanceState:
 class Stopped:
     """How a stop went."""
 
-    exit_code: int
-    """Negative for the number of the signal that ended it."""
+    exit_code: int | None
+    """Negative for the number of the signal that ended it; None where the platform did not tell."""
     killed: bool
     """Whether the grace was over first."""
     took_s: float
-    said: tuple[str, ...] = ()
-    """Its last log lines, where the platform takes its log away with it."""
+    said: tuple[str, ...] | None = None
+    """Its last log lines, where the platform takes its log away with it; None where they stay, or were not readable."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ class Ended:
     killed: bool
     """Whether the grace had to be ended by SIGKILL."""
     took_s: float
-    said: tuple[Entry, ...]
-    """Its log entries since it was told."""
+    said: tuple[Entry, ...] | None
+    """Its log entries since it was told; None when its log could not be read."""
 
 
 @dataclass(frozen=True, slots=True)

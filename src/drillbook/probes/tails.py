@@ -19,18 +19,18 @@ _ROUNDED_S = 0.001
 """Logs tell milliseconds."""
 
 
-def said_since(system: System, instance: Instance, since: float) -> tuple[Entry, ...]:
+def said_since(system: System, instance: Instance, since: float) -> tuple[Entry, ...] | None:
     """Return an instance's log entries dated at or after ``since`` (seconds since the epoch), at most 200.
 
-    Nothing when the log cannot be read: judges take an empty log as UNKNOWN.
+    None when the log cannot be read.
     """
     reads = platform_of(system).can(ReadsLogs)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if isinstance(reads, Missing):
-        return ()
+        return None
     try:
         text = reads.read_log(instance, limit_bytes=_LIMIT_BYTES, since_s=since - _ROUNDED_S)
     except CannotObserve:
-        return ()
+        return None
     return entries_since(text.lines, since)
 
 

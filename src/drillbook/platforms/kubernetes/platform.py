@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -173,23 +174,23 @@ class KubernetesPlatform:
     def stop(self, name: str, *, grace_s: float) -> Stopped:
         """Delete the pod with this grace and return when it is gone; its controller puts another in its place.
 
-        The exit code is the one of its container as the kubelet last reported it; 0 when it was gone before that.
+        The exit code is the one of its container as the kubelet last reported it, if it did before the pod was gone.
         """
         api, began = self._act_api(), time.monotonic()
         uid = self._delete(api, name, round(grace_s))
         last: list[int] = []
-        said: list[str] = []
+        said: list[tuple[str, ...] | None] = [None]
 
         def gone() -> bool:
             pod = self._pod(api, name, uid)
             last.extend(_exit_codes(pod) if pod else [])
-            said[:] = (self._last_words(api, name) if pod else ()) or said
+            said.append((self._last_words(name) if pod else None) or said[-1])
             return pod is None
 
         self._wait(gone, name, grace_s + _GONE_S)
         took_s = time.monotonic() - began
-        code = last[-1] if last else 0
-        return Stopped(_as_signal(code), killed=code == 137, took_s=took_s, said=tuple(said))  # noqa: PLR2004 - 128 + SIGKILL
+        code = _as_signal(last[-1]) if last else None
+        return Stopped(code, killed=code == -signal.SIGKILL, took_s=took_s, said=said[-1])
 
     def kill(self, name: str) -> None:
         """Delete the pod without grace and return when it is gone. Raises PlatformRefused, CannotObserve."""
@@ -305,14 +306,14 @@ class KubernetesPlatform:
         pod = api.get(api.path("pods", name))
         return pod if pod is not None and pod["metadata"]["uid"] == uid else None
 
-    @staticmethod
-    def _last_words(api: Api, name: str) -> tuple[str, ...]:
-        """Return the last lines of a log that goes away with its pod; nothing when they cannot be read."""
+    def _last_words(self, name: str) -> tuple[str, ...] | None:
+        """Return the last lines of a log that goes away with its pod, None when they cannot be read."""
         try:
+            api = self._api()
             answer = api.send("GET", api.path("pods", f"{name}/log"), tailLines=_LAST_LINES)
         except CannotObserve:
-            return ()
-        return tuple(answer.text.splitlines()) if answer.ok else ()
+            return None
+        return tuple(answer.text.splitlines()) if answer.ok else None
 
     @staticmethod
     def _wait(gone: Any, name: str, limit_s: float) -> None:
