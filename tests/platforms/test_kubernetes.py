@@ -26,7 +26,8 @@ from drillbook.platforms import (
     discovered,
     platform_of,
 )
-from drillbook.platforms.kubernetes import KubernetesPlatform
+from drillbook.platforms.kubernetes import KubernetesPlatform, api_of
+from drillbook.platforms.kubernetes.watch import Changed, Listed, watch
 from drillbook.trace import broken_on
 
 from ..running import ROOT
@@ -45,7 +46,7 @@ LOOKING += [
     "create pods/portforward",
     "list nodes",
 ]
-BREAKING = ["delete pods", "patch deployments.apps/scale", "patch statefulsets.apps/scale"]
+BREAKING = ["delete pods", "watch pods", "patch deployments.apps/scale", "patch statefulsets.apps/scale"]
 BREAKING += ["patch deployments.apps/llm-config-manager"]
 NEVER = ["get secrets", "list secrets", "create pods/exec", "create pods", "get configmaps/other", "delete namespaces"]
 NEVER += [
@@ -71,6 +72,34 @@ def test_what_a_deploy_needs_is_met(cluster: Cluster, tmp_path: Path) -> None:
         "config-manager.preflight.encryption-key-kubernetes",
         "config-manager.preflight.kubernetes-configmap",
     }
+
+
+def test_a_watch_lists_again_after_410_and_goes_on(cluster: Cluster) -> None:
+    where = cluster.system("tester").cluster
+    assert where is not None
+    api, name = api_of(where), "drillbook-watched"
+    # A server that has been up for a while does not remember its first version: 410, and so a list comes first.
+    seen = watch(api, api.path("configmaps"), limit_s=20, since="1", fieldSelector=f"metadata.name={name}")
+    assert next(seen) == Listed(())
+    cluster.kubectl("create", "configmap", name, "--from-literal=key=value")
+    try:
+        come = next(seen)
+    finally:
+        cluster.kubectl("delete", "configmap", name)
+    gone = next(seen)
+    assert isinstance(come, Changed)
+    assert isinstance(gone, Changed)
+    assert (come.gone, gone.gone) == (False, True)
+    assert come.item["metadata"]["uid"] == gone.item["metadata"]["uid"]
+
+
+def test_a_watch_ends_in_time_when_nothing_happens(cluster: Cluster) -> None:
+    where = cluster.system("tester").cluster
+    assert where is not None
+    api, began = api_of(where), time.monotonic()
+    found = list(watch(api, api.path("configmaps"), limit_s=2, fieldSelector="metadata.name=drillbook-nothing"))
+    assert found == [Listed(())]
+    assert 2 <= time.monotonic() - began < 8
 
 
 def test_instances_are_the_pods_of_the_moment(cluster: Cluster) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ...model import CannotObserve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from kubernetes.client import ApiClient
 
     from ...model import Cluster
@@ -25,7 +27,8 @@ PLUGIN_S = 4.0
 _PAGE = 250
 _FAILED_FOR_S = 10.0
 _LOGIN_MEND = "check kubeconfig, context and login by hand: kubectl auth whoami"
-_OK, _REFUSED, _ABSENT, _ENDED, _CONFLICT = 200, (401, 403), 404, 300, 409
+_OK, _REFUSED, _ABSENT, _ENDED, _CONFLICT, _GONE = 200, (401, 403), 404, 300, 409, 410
+_PART = 1 << 16
 # Runs a credential plugin and ends it, with all that it started, when it takes too long: the library waits forever.
 _LIMITED = """
 import os, signal, subprocess, sys
@@ -36,6 +39,10 @@ except subprocess.TimeoutExpired:
     os.killpg(plugin.pid, signal.SIGKILL)
     sys.exit(124)
 """
+
+
+class Gone(CannotObserve):
+    """The API does not remember that far back: list again."""
 
 
 class Refused(CannotObserve):
@@ -143,15 +150,7 @@ class Api:
         """
         what = f"{method} {path}"
         try:
-            prepared = self._client.param_serialize(
-                method,
-                path,
-                query_params=list(query.items()),
-                header_params={"Accept": "application/json", "Content-Type": content_type},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            response = self._client.call_api(*prepared, _request_timeout=(CONNECT_S, ANSWER_S))
+            response = self._opened(method, path, query, body, content_type, silence_s=ANSWER_S)
             answer = Answer(int(response.status), response.read().decode("utf-8", errors="replace"))
         except Exception as error:  # noqa: BLE001 - urllib3's, ssl's and the client's own: all say that we cannot see
             raise CannotObserve(f"{what}: {_reason(error)}", mend=_LOGIN_MEND) from None
@@ -160,6 +159,55 @@ class Api:
         if not (answer.ok or answer.status in (_ABSENT, _CONFLICT)):
             raise CannotObserve(f"{what}: {answer.status} {_message(answer)}", mend="look at the API server")
         return answer
+
+    def lines(self, path: str, *, silence_s: float, **query: Any) -> Iterator[str]:
+        """Yield the lines of an answer as they come: of a watch, or of a log that is followed.
+
+        Args:
+            path: what to read.
+            silence_s: the longest wait for the next line.
+            query: of the request.
+
+        Raises:
+            Gone: for 410, what was asked for is too old.
+            CannotObserve: for every other failure, silence included.
+        """
+        what = f"GET {path}"
+        try:
+            response = self._opened("GET", path, query, silence_s=silence_s)
+            status = int(response.status)
+            if status == _OK:
+                rest = b""
+                for part in response.response.stream(_PART, decode_content=True):
+                    *whole, rest = (rest + part).split(b"\n")
+                    yield from (line.decode("utf-8", errors="replace") for line in whole)
+                return
+        except Exception as error:  # noqa: BLE001 - as in send
+            raise CannotObserve(f"{what}: {_reason(error)}", mend=_LOGIN_MEND) from None
+        if status == _GONE:
+            raise Gone(f"{what}: 410", mend="list again")
+        raise CannotObserve(f"{what}: {status}", mend=_LOGIN_MEND)
+
+    def _opened(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        body: Object | list[Object] | None = None,
+        content_type: str = "application/json",
+        *,
+        silence_s: float,
+    ) -> Any:
+        """Send a request and return the client's response, its body unread."""
+        prepared = self._client.param_serialize(
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        return self._client.call_api(*prepared, _request_timeout=(CONNECT_S, silence_s))
 
     def get(self, path: str, **query: Any) -> Object | None:
         """Return an object, None when there is none. Raises as ``send``."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ... import clock
 from ...model import CannotObserve, Instance
-from ...polling import TimedOut, wait_until
 from .. import lines
 from ..capabilities import (
     EXECUTE_S,
@@ -41,8 +40,10 @@ from . import execute, revisions, usage
 from .api import Api, Object, api_of
 from .claim import NamespaceClaim
 from .forward import PodWay
+from .last_words import LastWords
 from .pods import pods_of
 from .rights import Right, refused
+from .watch import Changed, Listed, watch
 
 if TYPE_CHECKING:
     from ...model import Cluster, System, Way
@@ -52,7 +53,6 @@ MARKER = "drillbook.dev/disruptible"
 _GONE_S = 10.0
 _MEND = "check the rights and the state: kubectl auth can-i --list, kubectl get pods"
 _TAIL_LINES = 20000
-_LAST_LINES = 200
 _MOST_LOG_BYTES = 64 << 20
 _MERGE = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
@@ -177,26 +177,18 @@ class KubernetesPlatform:
         The exit code is the one of its container as the kubelet last reported it, if it did before the pod was gone.
         """
         api, began = self._act_api(), time.monotonic()
-        uid = self._delete(api, name, round(grace_s))
-        last: list[int] = []
-        said: list[tuple[str, ...] | None] = [None]
-
-        def gone() -> bool:
-            pod = self._pod(api, name, uid)
-            last.extend(_exit_codes(pod) if pod else [])
-            said.append((self._last_words(name) if pod else None) or said[-1])
-            return pod is None
-
-        self._wait(gone, name, grace_s + _GONE_S)
-        took_s = time.monotonic() - began
-        code = _as_signal(last[-1]) if last else None
-        return Stopped(code, killed=code == -signal.SIGKILL, took_s=took_s, said=said[-1])
+        with LastWords(self._api(), name) as log:
+            uid = self._delete(api, name, round(grace_s))
+            pod = self._see_it_go(name, uid, grace_s + _GONE_S)
+            took_s = time.monotonic() - began
+        codes = _exit_codes(pod) if pod else []
+        code = _as_signal(codes[-1]) if codes else None
+        return Stopped(code, killed=code == -signal.SIGKILL, took_s=took_s, said=log.lines)
 
     def kill(self, name: str) -> None:
         """Delete the pod without grace and return when it is gone. Raises PlatformRefused, CannotObserve."""
         api = self._act_api()
-        uid = self._delete(api, name, 0)
-        self._wait(lambda: self._pod(api, name, uid) is None, name, _GONE_S)
+        self._see_it_go(name, self._delete(api, name, 0), _GONE_S)
 
     def replicas(self, component: str) -> int:
         """Return how many copies are asked for. Raises CannotObserve; TargetGone when there is no such controller."""
@@ -300,27 +292,19 @@ class KubernetesPlatform:
             raise PlatformRefused(f"delete {name}: {answer.status}", mend=_MEND)
         return uid
 
-    @staticmethod
-    def _pod(api: Api, name: str, uid: str) -> Object | None:
-        """Return this very pod; one of the same name (a StatefulSet's next) is another."""
-        pod = api.get(api.path("pods", name))
-        return pod if pod is not None and pod["metadata"]["uid"] == uid else None
+    def _see_it_go(self, name: str, uid: str, limit_s: float) -> Object | None:
+        """Watch this very pod until it is gone, and return it as it was last seen.
 
-    def _last_words(self, name: str) -> tuple[str, ...] | None:
-        """Return the last lines of a log that goes away with its pod, None when they cannot be read."""
-        try:
-            api = self._api()
-            answer = api.send("GET", api.path("pods", f"{name}/log"), tailLines=_LAST_LINES)
-        except CannotObserve:
-            return None
-        return tuple(answer.text.splitlines()) if answer.ok else None
-
-    @staticmethod
-    def _wait(gone: Any, name: str, limit_s: float) -> None:
-        try:
-            wait_until(gone, what=f"the end of {name}", timeout_s=limit_s, every_s=0.1)
-        except TimedOut as error:
-            raise PlatformRefused(f"delete {name}: {error}", mend="kubectl describe pod") from None
+        One of the same name (a StatefulSet's next) is another. Raises PlatformRefused, CannotObserve.
+        """
+        api, last = self._act_api(), None
+        for seen in watch(api, api.path("pods"), limit_s=limit_s, fieldSelector=f"metadata.name={name}"):
+            items = seen.items if isinstance(seen, Listed) else (seen.item,)
+            mine = next((pod for pod in items if pod["metadata"]["uid"] == uid), None)
+            last = mine or last
+            if (isinstance(seen, Listed) and mine is None) or (isinstance(seen, Changed) and mine and seen.gone):
+                return last
+        raise PlatformRefused(f"delete {name}: it is still there after {limit_s:g} s", mend="kubectl describe pod")
 
     @staticmethod
     def _patch(api: Api, path: str, patch: Object | list[Object], *, content_type: str = _MERGE) -> None:
