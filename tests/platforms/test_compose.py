@@ -21,6 +21,7 @@ from drillbook.faults.undo import Undo, perform
 from drillbook.model import CannotObserve, ComposeProject, System
 from drillbook.platforms.compose import ComposePlatform, Project
 from drillbook.polling import wait_until
+from lab.compose import engine
 
 from ..controls.test_planted_defects import CONTROLS, expect_broken
 from ..running import ROOT, Run, gate
@@ -186,6 +187,19 @@ def test_the_containers_label_says_as_what_they_may_be_disrupted(lab: Path, tmp_
     assert isinstance(refused, Refusal)
     assert "the label drillbook.marker of every container of project" in refused.reason
     assert "names compose, lab, not prod" in refused.reason
+
+
+def test_the_lab_can_be_brought_up_by_hand() -> None:
+    need_compose()
+    secrets = {"DB_PASSWORD": "only-a-test", "REDIS_PASSWORD": "only-a-test", "ENCRYPTION_KEY": "ab" * 32}
+    asked = [*engine.program(), "-f", str(ROOT / "lab" / "compose.yaml"), "config", "--format=json"]
+    done = subprocess.run(asked, env={**os.environ, **secrets}, capture_output=True, timeout=60, check=True)
+    services = json.loads(done.stdout)["services"]
+    expected = {"postgres", "redis", "llm-config-manager", "haproxy", "prometheus", "alertmanager"}
+    assert set(services) == expected
+    assert services["llm-config-manager"]["deploy"]["replicas"] == 3
+    published = [port for one in services.values() for port in one.get("ports", [])]
+    assert {port["host_ip"] for port in published} == {"127.0.0.1"}
 
 
 # -- a broken eye
