@@ -170,6 +170,9 @@ class Stubborn:
             self._needed += 1 if self._comes_back == 0 else 0
         return "healed"
 
+    def landing_s(self) -> float:
+        return 0.0
+
     def heal(self) -> bool:
         self.acts += 1
         return True

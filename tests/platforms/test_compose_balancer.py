@@ -141,6 +141,20 @@ def test_a_runner_that_dies_between_drain_and_stop_is_healed_from_data_alone(sys
     assert states(system)[COPIES[0]] == "running"
 
 
+def test_a_stop_whose_runner_died_is_undone_although_the_engine_does_not_show_it(system: System) -> None:
+    written = json.dumps(StopInstance.of(system, COPIES[0], grace_s=10).undo.to_json())
+    with half_a_request(system):
+        held = wait_until(
+            lambda: [one for one in balancer_of(system).servers() if one.sessions], what="it", timeout_s=5
+        )
+        (name,) = [name for name in COPIES if server_of(system, name) == held[0].name]
+        project_of(system)._container(name).kill("SIGTERM")  # noqa: SLF001 - as the engine's own stop begins
+        assert states(system)[name] == "running"
+        undone = perform(Undo.from_json(json.loads(written.replace(COPIES[0], name))), budget_s=40)
+    assert undone.acts >= 1
+    assert states(system)[name] == "running"
+
+
 def test_a_place_that_a_dead_runner_left_drained_is_given_back_by_a_start(system: System) -> None:
     project = project_of(system)
     balancer_of(system).drain(server_of(system, COPIES[1]))

@@ -27,7 +27,7 @@ from . import replicas
 from .address import address_of, system_at
 from .asking import ask, listed, shown
 from .lifecycle import Blast
-from .undo import Undo, recovery_of, register, texts
+from .undo import BadUndo, Undo, recovery_of, register, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 START = "instances.start"
 RESUME = "instances.resume"
 GRACE_S = 10.0
+_LANDS = "lands_within_s"
+_SLACK_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,10 @@ class Victims:
         """How much of the component they are."""
         return Blast(self.component, self.names, self.of_total)
 
-    def undo(self, kind: str) -> Undo:
+    def undo(self, kind: str, *, lands_within_s: float) -> Undo:
         """Return the undo of this kind for them: START or RESUME, which find them by name."""
-        return Undo(kind, {**address_of(self.system), "names": list(self.names)})
+        landing: dict[str, Json] = {_LANDS: lands_within_s} if lands_within_s else {}
+        return Undo(kind, {**address_of(self.system), "names": list(self.names), **landing})
 
     def now(self) -> tuple[InstanceState | None, ...]:
         """Look at what their names stand for now, in the order of ``before``. Raises CannotObserve."""
@@ -134,7 +137,12 @@ class _OnInstances:
         victims = self.victims
         if self.undone_by == START and _replaces(victims.system):
             return replicas.restore(victims.system, victims.component, victims.of_total)
-        return victims.undo(self.undone_by)
+        return victims.undo(self.undone_by, lands_within_s=self.lands_within_s)
+
+    @property
+    def lands_within_s(self) -> float:
+        """How long this harm may go unseen when its author dies over it."""
+        return 0.0
 
     def recovered(self) -> str | None:
         """Return the evidence that they are back, or None. Raises CannotObserve."""
@@ -174,6 +182,12 @@ class StopInstance(_OnInstances):
         """Prepare to stop an instance, or all of a component. Raises PlatformRefused, CannotObserve."""
         ask(system, Stops)
         return cls(Victims.of(system, name), grace_s)
+
+    @property
+    def lands_within_s(self) -> float:
+        """How long a stop whose author died may go unseen: all graces, where the platform does not tell."""
+        hidden = not ask(self.victims.system, Stops).shows_stopping
+        return self.grace_s * len(self.victims.names) + _SLACK_S if hidden else 0.0
 
     def inject(self) -> None:
         """Stop them one after the other; takes up to the grace for each. Raises PlatformRefused."""
@@ -239,6 +253,13 @@ class _Back:
     names: tuple[str, ...]
     out_of: str
     """exited or paused."""
+    lands_within_s: float = 0.0
+    seen: set[str] = field(default_factory=set, compare=False)
+    """The names of those that have been seen in that state."""
+
+    def landing_s(self) -> float:
+        """Return how long a stop that is under way may take to be seen; 0 once all have been seen stopped."""
+        return 0.0 if self.seen >= set(self.names) else self.lands_within_s
 
     def healed(self) -> str | None:
         """Return the evidence that none is in that state, nor on its way up from it, or None. Raises CannotObserve."""
@@ -246,6 +267,7 @@ class _Back:
             states = self._look()
         except TargetGone as gone:
             return gone.reason
+        self.seen.update(state.name for state in states if state.state == self.out_of)
         fine = ("running", "paused") if self.out_of == "exited" else None
         harmed = any(state.state == self.out_of or (fine and state.state not in fine) for state in states)
         return None if harmed else shown(states)
@@ -298,7 +320,10 @@ def _since(state: InstanceState | None) -> str:
 
 
 def _parse(data: Mapping[str, Json], out_of: str) -> _Back:
-    return _Back(system_at(data), texts(data, "names"), out_of)
+    lands_within_s = data.get(_LANDS, 0.0)
+    if not isinstance(lands_within_s, int | float):
+        raise BadUndo(f"expected {_LANDS} to be a number of seconds, got {lands_within_s!r}")
+    return _Back(system_at(data), texts(data, "names"), out_of, float(lands_within_s))
 
 
 register(START, lambda data: _parse(data, "exited"))

@@ -67,6 +67,13 @@ class Healer(Protocol):
         """
         ...
 
+    def landing_s(self) -> float:
+        """Return how long a harm whose author died may take to be seen, counted from the first look.
+
+        0 where a harm that is under way can be told, or this one has been seen.
+        """
+        ...
+
     def heal(self) -> bool:
         """Look, act only on what this harm has caused, and say whether anything was done. Never waits long.
 
@@ -134,7 +141,7 @@ class _Performance:
         self._acts = 0
         self._troubles = 0
         self._looks = 0
-        """How often it was not healed yet and nothing was to be done."""
+        """How often there was nothing to be done but wait."""
         self._healed_since: float | None = None
         self._last = "nothing"
 
@@ -161,14 +168,20 @@ class _Performance:
             self._healed_since = None
             self._last = "not healed yet"
             if not self._healer.heal():
-                self._looks += 1
-                return None, min(_LONGEST_LOOK_S, _LOOK_EVERY_S * 1.2**self._looks)
+                return None, self._look_again_s()
             self._acts += 1
             return None, self._backoff() if self._acts > 1 else _LOOK_EVERY_S
         self._last = evidence
         if self._healed_since is None:
             self._healed_since = now
-        return (evidence if now - self._healed_since >= self._settle_s else None), _LOOK_EVERY_S
+        settled = now - self._healed_since >= self._settle_s
+        landed = now - self._began >= self._healer.landing_s()
+        return (evidence if settled and landed else None), self._look_again_s()
+
+    def _look_again_s(self) -> float:
+        """Return the pause before the next look where nothing is to be done: longer each time."""
+        self._looks += 1
+        return float(min(_LONGEST_LOOK_S, _LOOK_EVERY_S * 1.2**self._looks))
 
     def _trouble(self, reason: str) -> float:
         self._healed_since = None

@@ -159,6 +159,11 @@ class Starts(Protocol):
 class Stops(Protocol):
     """Stops an instance in good order."""
 
+    @property
+    def shows_stopping(self) -> bool:
+        """Whether the list tells an instance that has been told to stop from one that runs."""
+        ...
+
     def stop(self, name: str, *, grace_s: float) -> Stopped:
         """Ask it to stop, kill it when the grace is over, return when it is gone. Raises PlatformRefused."""
         ...

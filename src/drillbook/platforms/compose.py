@@ -140,6 +140,11 @@ class Project:
         if entry is not None:
             entry.put_back(container, gone=False)
 
+    @property
+    def shows_stopping(self) -> bool:
+        """The engine calls a container running up to its end."""
+        return False
+
     def stop(self, name: str, *, grace_s: float) -> Stopped:
         """Take it out of the balancer, send its stop signal, kill it when the grace is over, return when it is gone.
 

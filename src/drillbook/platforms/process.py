@@ -88,6 +88,11 @@ class Keeper:
         """Start it and return at once: the list says when it is ready. Raises PlatformRefused."""
         self._act({"do": "start", "name": name}, _ACT_S)
 
+    @property
+    def shows_stopping(self) -> bool:
+        """An instance that was told to stop is listed as stopping."""
+        return True
+
     def stop(self, name: str, *, grace_s: float) -> Stopped:
         """Ask it to stop, kill it when the grace is over, return when it is gone. Raises PlatformRefused."""
         answer = self._act({"do": "stop", "name": name, "grace_s": grace_s}, grace_s + _ACT_S)

@@ -154,6 +154,11 @@ class Units:
         """Start it and return at once: the list says when it is ready. Raises PlatformRefused."""
         self._act(name, _START)
 
+    @property
+    def shows_stopping(self) -> bool:
+        """An instance that was told to stop is listed as stopping."""
+        return True
+
     def stop(self, name: str, *, grace_s: float) -> Stopped:
         """Ask systemd to stop it, kill it when the grace is over, return when it is gone. Raises PlatformRefused.
 

@@ -171,6 +171,11 @@ class KubernetesPlatform:
 
     # -- acting
 
+    @property
+    def shows_stopping(self) -> bool:
+        """An instance that was told to stop is listed as stopping."""
+        return True
+
     def stop(self, name: str, *, grace_s: float) -> Stopped:
         """Delete the pod with this grace and return when it is gone; its controller puts another in its place.
 
