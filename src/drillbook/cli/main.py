@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from .. import __version__, carried
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..faults.recover import Report
     from ..model import System
 
@@ -157,39 +159,61 @@ def _lab(arguments: list[str]) -> int:
 
 
 def _recover(options: argparse.Namespace) -> int:
-    from ..environment import BadEnvironment  # noqa: PLC0415 - see the module
-    from ..faults import Held  # noqa: PLC0415 - see the module
     from ..faults.recover import recover  # noqa: PLC0415 - see the module
+
+    return _undo(
+        "recover",
+        options.env,
+        lambda name, systems: recover(name, systems, say=lambda line: print(line, file=sys.stderr, flush=True)),
+    )
+
+
+def _abort(options: argparse.Namespace) -> int:
+    from ..faults.recover import abort  # noqa: PLC0415 - see the module
+
+    return _undo("abort", options.env, abort)
+
+
+def _undo(command: str, environment: str, do: Callable[[str, tuple[System, ...]], Report]) -> int:
+    """Undo, and say what became of it; where the environment's file is not in order, only what this machine knows."""
+    from ..environment import BadEnvironment  # noqa: PLC0415 - see the module
+    from ..faults import Held, LeftBehind  # noqa: PLC0415 - see the module
     from ..model import CannotObserve  # noqa: PLC0415 - see the module
     from ..platforms import PlatformRefused  # noqa: PLC0415 - see the module
+    from ..polling import TimedOut  # noqa: PLC0415 - see the module
 
     bad = False
     try:
-        name, systems = _described(options.env)
+        name, systems = _described(environment)
     except BadEnvironment as error:
-        print(f"drillbook recover: {error}\nundoing only what this machine has recorded", file=sys.stderr)
-        name, systems, bad = Path(options.env).stem, (), True
+        print(f"drillbook {command}: {error}", file=sys.stderr)
+        name, systems, bad = Path(environment).stem, (), True
     try:
-        found = recover(name, systems, say=lambda line: print(line, file=sys.stderr, flush=True))
-    except Held as error:
-        print(f"drillbook recover: {error}", file=sys.stderr)
+        found = do(name, systems)
+    except (Held, LeftBehind, TimedOut) as error:
+        print(f"drillbook {command}: {error}", file=sys.stderr)
         return 1
     except (CannotObserve, PlatformRefused) as error:
-        print(f"drillbook recover: {error.reason}; {error.mend}", file=sys.stderr)
+        print(f"drillbook {command}: {error.reason}; {error.mend}", file=sys.stderr)
         return 1
-    return _undone("recover", found) or (4 if bad else 0)
+    if bad and not found.rows:
+        print(f"drillbook {command}: this machine has no record of {name}; nobody looked at a target", file=sys.stderr)
+        return 4
+    return _undone(command, found) or (4 if bad else 0)
 
 
 def _described(name: str) -> tuple[str, tuple[System, ...]]:
-    """Return an environment's name and systems by its name or file; a bare name without a file is taken as it is.
+    """Return an environment's name and systems by its name or file; a name that has records here needs no file.
 
     Raises:
-        BadEnvironment: its file is not in order.
+        BadEnvironment: there is no such environment, or its file is not in order.
     """
     from .. import labs  # noqa: PLC0415 - see the module
     from ..environment import known, load, locate  # noqa: PLC0415 - see the module
+    from ..faults.records import folder_of  # noqa: PLC0415 - see the module
 
-    if not name.endswith(".toml") and name not in known():
+    records = "/" in name and not name.endswith(".toml")
+    if records or (name not in known() and not name.endswith(".toml") and folder_of(name).is_dir()):
         return name, ()
     path = locate(name)
     environment = load(path)
@@ -199,18 +223,6 @@ def _described(name: str) -> tuple[str, tuple[System, ...]]:
             return environment.name, ()
         environment = load(path, lab_environment=running)
     return environment.name, tuple(environment.systems.values())
-
-
-def _abort(options: argparse.Namespace) -> int:
-    from ..faults.recover import abort  # noqa: PLC0415 - see the module
-    from ..polling import TimedOut  # noqa: PLC0415 - see the module
-
-    try:
-        found = abort(options.env)
-    except TimedOut as error:
-        print(f"drillbook abort: {error}", file=sys.stderr)
-        return 1
-    return _undone("abort", found)
 
 
 def _undone(command: str, found: Report) -> int:

@@ -41,7 +41,9 @@ class Held(Exception):
     def __init__(self, environment: str, holder: Holder | None) -> None:
         self.holder = holder
         who = holder.words() if holder else "somebody who left no name"
-        super().__init__(f"{environment} is held by {who}; wait for it, or end it: drillbook abort --env {environment}")
+        there = f" on {holder.host}" if holder and holder.host not in ("", socket.gethostname()) else ""
+        end = f"drillbook abort --env {environment}{there}"
+        super().__init__(f"{environment} is held by {who}; wait for it, or end it: {end}")
 
 
 class LeftBehind(Exception):

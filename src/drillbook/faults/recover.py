@@ -16,8 +16,8 @@ from ..polling import TimedOut, wait_until
 from ..redaction import Redactor
 from . import families as _families
 from .address import address_of
-from .records import Holder, Leftover, LocalClaim, folder_of, holder_of, read_record
-from .targets import seize
+from .records import Holder, LeftBehind, Leftover, LocalClaim, folder_of, holder_of, leftovers, read_record
+from .targets import look, seize
 from .undo import BUDGET_S, BadUndo, NotUndone, perform
 
 if TYPE_CHECKING:
@@ -103,16 +103,23 @@ def _found(claim: LocalClaim, systems: tuple[System, ...]) -> tuple[Leftover, ..
     return tuple(found.values())
 
 
-def abort(environment: str, *, timeout_s: float = BUDGET_S) -> Report:
-    """Tell the watchdog of a living run to undo everything now, and wait until it has.
+def abort(environment: str, systems: Iterable[System] = (), *, timeout_s: float = BUDGET_S) -> Report:
+    """Tell the watchdog of a living run on this machine to undo everything now, and wait until it has.
 
     The run itself goes on to its end and fails as aborted; it can do no more harm.
 
     Raises:
         TimedOut: not everything is undone within ``timeout_s``, or its watchdog was never ready.
+        Held: the run is on another machine.
+        LeftBehind: there is no run, and one that is gone has left harm.
+        CannotObserve, PlatformRefused: a target cannot be read.
     """
     holder = holder_of(environment)
     if holder is None:
+        left = leftovers(environment)
+        if left:
+            raise LeftBehind(environment, left)
+        look(environment, systems)
         return Report(environment, ())
     before = {leftover.path.stem: leftover for leftover in _records(folder_of(environment))}
     if not _signal_watchdog(environment):

@@ -1,0 +1,49 @@
+"""What a person is told who comes to undo: never "nothing to undo" where nobody has looked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drillbook.cli import main
+from drillbook.faults import Undo
+from drillbook.faults.records import LocalClaim, new_record
+
+GONE = Undo(
+    "instances.start", {"system": "config-manager", "platform": "process", "control": "/nowhere", "names": ["api-1"]}
+)
+
+
+@pytest.mark.parametrize("command", ["recover", "abort"])
+def test_an_environment_that_nobody_knows_is_an_error(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--env", "stagging"]) == 4
+    told = capsys.readouterr()
+    assert "unknown environment" in told.err
+    assert "nobody looked" in told.err
+    assert told.out == ""
+
+
+def test_a_file_with_a_mistake_does_not_keep_local_records_from_being_undone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("name = 3\n")
+    claim = LocalClaim.take("broken", run="")
+    claim.put(new_record(claim, fault="kill api-1", undo=GONE, run=""))
+    claim.release()
+    assert main(["recover", "--env", str(path)]) == 4
+    told = capsys.readouterr()
+    assert "broken.toml" in told.err
+    assert "undone  kill api-1" in told.out
+
+
+def test_abort_sends_whoever_finds_leftovers_to_recover(capsys: pytest.CaptureFixture[str]) -> None:
+    claim = LocalClaim.take("local", run="")
+    claim.put(new_record(claim, fault="kill api-1", undo=GONE, run=""))
+    claim.release()
+    assert main(["abort", "--env", "local"]) == 1
+    assert "drillbook recover --env local" in capsys.readouterr().err
+    assert main(["recover", "--env", "local"]) == 0
+    assert "undone  kill api-1" in capsys.readouterr().out
+    assert main(["abort", "--env", "local"]) == 0
