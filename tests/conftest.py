@@ -1,13 +1,20 @@
-"""A lab for the tests that judge a healthy system; it ends with the test process, whatever happens."""
+"""A lab for the tests that judge a healthy system; it ends with the test process, whatever happens.
+
+Under xdist, all tests of a platform run on one worker, so that one lab serves them all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] # it ships no types
 
 from drillbook import labs
+
+PLATFORMS = ("compose", "systemd", "kubernetes")
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +31,19 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRILLBOOK_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+class _ByPlatform(LoadScopeScheduling):  # type: ignore[misc] # as above
+    """Keeps the tests of a platform together. xdist's own groups are without effect under pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the platform that a test's file or first parameter names; every other test stands for itself."""
+        file, _, name = nodeid.partition("::")
+        first = name.partition("[")[2].rstrip("]").partition("-")[0]
+        words = {first, *Path(file).stem.split("_")}
+        return next((platform for platform in PLATFORMS if "platforms" in file and platform in words), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Give xdist the scheduler."""
+    return _ByPlatform(config, log)

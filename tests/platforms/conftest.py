@@ -1,7 +1,4 @@
-"""The labs that all tests of a platform share: one each, for as long as the tests run.
-
-Under xdist, the mark ``xdist_group`` keeps the tests of a platform on one worker, and so its lab a single one.
-"""
+"""The labs that all tests of a platform share: one each, for as long as the tests run."""
 
 from __future__ import annotations
 
@@ -44,7 +41,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield found
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in grounds.PLATFORMS])
+@pytest.fixture(params=list(grounds.PLATFORMS))
 def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
     """A healthy lab on each platform in turn; it is left healthy."""
     make, lab = grounds.PLATFORMS[request.param]

@@ -27,8 +27,6 @@ from ..controls.test_planted_defects import CONTROLS, expect_broken
 from ..running import ROOT, Run, gate
 from .project import COPIES, Planted, drillbook_lab, need_compose, need_sdk
 
-pytestmark = pytest.mark.xdist_group("compose")  # one lab for all of them
-
 SMOKE = [
     name for name, row in CONTROLS.items() if "compose" in row["platforms"] and row.get("stage", "smoke") == "smoke"
 ]

@@ -24,7 +24,6 @@ from drillbook.polling import wait_until
 
 from .project import COPIES, Planted
 
-pytestmark = pytest.mark.xdist_group("compose")  # one lab for all of them
 GRACE_S = 12.0
 BODY = b'{"value": "12", "env": "production", "user": "drillbook"}'
 

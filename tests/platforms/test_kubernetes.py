@@ -34,7 +34,6 @@ from ..running import ROOT
 from .api_proxy import api_says
 from .cluster import Cluster, alone, planted
 
-pytestmark = pytest.mark.xdist_group("kubernetes")  # one namespace for all of them
 ROWS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
 HERE = {name: row for name, row in ROWS.items() if "kubernetes" in row["platforms"]}
 LOOKING = ["get pods", "list pods", "get pods/log", "list services", "list deployments.apps", "list statefulsets.apps"]

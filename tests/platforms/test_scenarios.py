@@ -17,7 +17,7 @@ from .grounds import PLATFORMS, Ground
 
 ELSEWHERE = [name for name in PLATFORMS if name != "process"]
 CASES = [
-    pytest.param(platform, name, marks=pytest.mark.xdist_group(platform))
+    (platform, name)
     for platform in ELSEWHERE
     for name, row in CONTROLS.items()
     if row.get("stage") == "chaos" and platform in row["platforms"]

@@ -26,7 +26,6 @@ from drillbook.trace import broken_on
 from ..running import ROOT, Run, gate
 from .host import Host
 
-pytestmark = pytest.mark.xdist_group("systemd")  # one host for all of them
 CONTROLS: dict[str, dict[str, Any]] = {
     name: row
     for name, row in tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8")).items()
