@@ -35,7 +35,10 @@ from .api_proxy import api_says
 from .cluster import Cluster, alone, planted
 
 ROWS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
-HERE = {name: row for name, row in ROWS.items() if "kubernetes" in row["platforms"]}
+STAGES = {"smoke", "preflight"}
+HERE = {
+    name: row for name, row in ROWS.items() if "kubernetes" in row["platforms"] and row.get("stage", "smoke") in STAGES
+}
 LOOKING = ["get pods", "list pods", "get pods/log", "list services", "list deployments.apps", "list statefulsets.apps"]
 LOOKING += [
     "list replicasets.apps",
