@@ -19,13 +19,15 @@ from filelock import FileLock
 
 from drillbook.environment import load
 from drillbook.model import System
-from drillbook.polling import wait_until
+from drillbook.polling import TimedOut, wait_until
 
 from ..running import ROOT, Run, gate
 
 HINT = "a kubeconfig that reaches a cluster, kubectl, and the image of lab/kubernetes/Dockerfile on its nodes"
 SETTLE_S = 60
 QUIET_S = 7
+SCRAPED_S = 12
+COPIES = 3
 _NODE = {
     "apiVersion": "v1",
     "kind": "Node",
@@ -41,6 +43,8 @@ class Cluster:
     namespace: str
     state: Path
     rounds: int = 0
+    defects: tuple[str, ...] = ()
+    """What the copies of the service were started with."""
 
     @property
     def folder(self) -> Path:
@@ -93,9 +97,17 @@ class Cluster:
     def renew(self, defects: list[str]) -> None:
         """Replace all copies of the service by new ones with these defects, and wait until the old ones are gone."""
         self.rounds += 1
+        self.defects = tuple(defects)
         planted = f"LLM_CONFIG_DEFECT={','.join(defects)}"
         self.kubectl("set", "env", "deployment/llm-config-manager", planted, f"ROUND={self.rounds}")
         self.settle()
+        with contextlib.suppress(TimedOut):  # with some defects it never is
+            wait_until(self._is_scraped, what="Prometheus to have seen the new copies", timeout_s=SCRAPED_S)
+
+    def heal(self) -> None:
+        """See that the service runs without defects."""
+        if self.defects:
+            self.renew([])
 
     def settle(self) -> None:
         """Wait until every controller has what it wants and no pod is on its way out."""
@@ -111,6 +123,15 @@ class Cluster:
             return len(seen) > count and len(set(seen[-count:])) == 1
 
         wait_until(same, what="the pods to come to rest", timeout_s=SETTLE_S, every_s=0.5)
+
+    def _is_scraped(self) -> bool:
+        targets = f"/api/v1/namespaces/{self.namespace}/services/prometheus:9090/proxy/api/v1/targets?state=active"
+        try:
+            rows: list[dict[str, Any]] = json.loads(self.kubectl("get", "--raw", targets))["data"]["activeTargets"]
+        except AssertionError:  # Prometheus does not answer, or not yet
+            return False
+        up = [row for row in rows if row["health"] == "up"]
+        return len(up) >= COPIES
 
     def _is_settled(self) -> bool:
         rows = json.loads(self.kubectl("get", "statefulsets,deployments", "--output=json"))["items"]

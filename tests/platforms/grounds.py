@@ -149,6 +149,8 @@ def _systemd(lab: Host) -> Ground:
 
 
 def _kubernetes(lab: Cluster) -> Ground:
+    lab.heal()
+
     def plant(names: list[str]) -> None:
         lab.renew(names)
         lab.quiet()
