@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from drillbook import labs
 from drillbook.traffic.ledger import read_history
 from drillbook.traffic.losses import Fate
 from drillbook.traffic.sampler import read_samples
@@ -19,8 +20,16 @@ from .servers import Terminator
 Environment = tuple[Path, str]
 
 
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Path]:
+    """A lab of its own: what else the tests break shows in the logs that the gate reads."""
+    brought_up = labs.bring_up("config-manager")
+    yield brought_up.environment
+    brought_up.close()
+
+
 @pytest.fixture
-def environment(lab_environment: Path, authority: Authority, tmp_path: Path) -> Iterator[Environment]:
+def environment(lab: Path, authority: Authority, tmp_path: Path) -> Iterator[Environment]:
     """The lab's file with every address behind TLS, and the text of the settings that such a service wants."""
     fronts: list[Terminator] = []
 
@@ -29,7 +38,7 @@ def environment(lab_environment: Path, authority: Authority, tmp_path: Path) -> 
         fronts.append(Terminator(context, int(found[1])))
         return f"https://127.0.0.1:{fronts[-1].port}"
 
-    text = re.sub(r"http://127\.0\.0\.1:(\d+)", behind_tls, lab_environment.read_text())
+    text = re.sub(r"http://127\.0\.0\.1:(\d+)", behind_tls, lab.read_text())
     cert_file, key_file = authority.client()
     settings = (
         f'[systems.config-manager.api]\ntls = {{ ca_file = "{authority.ca_file}", server_name = "{NAME}",'

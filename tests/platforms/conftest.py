@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,14 @@ def planted() -> Iterator[Planted]:
     need_compose()
     brought_up = labs.bring_up("config-manager", "--on", "compose", "--instances", "2", limit_s=900)
     yield Planted(brought_up.environment)
+    brought_up.close()
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Path]:
+    """A lab of processes to break: its logs tell of it."""
+    brought_up = labs.bring_up("config-manager")
+    yield brought_up.environment
     brought_up.close()
 
 

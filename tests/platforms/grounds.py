@@ -159,7 +159,7 @@ def _kubernetes(lab: Cluster) -> Ground:
 
 
 PLATFORMS: dict[str, tuple[Callable[[Any], Ground], str]] = {
-    "process": (_process, "lab_environment"),
+    "process": (_process, "processes"),
     "compose": (_compose, "planted"),
     "systemd": (_systemd, "machine"),
     "kubernetes": (_kubernetes, "cluster"),
