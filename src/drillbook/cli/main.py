@@ -220,6 +220,7 @@ def _described(name: str) -> tuple[str, tuple[System, ...]]:
     if environment.lab_systems:
         running = labs.running_on(environment.lab_systems[0], environment.platform)
         if running is None:
+            print(f"no lab is up on {environment.platform} here: only this machine's records are seen", file=sys.stderr)
             return environment.name, ()
         environment = load(path, lab_environment=running)
     return environment.name, tuple(environment.systems.values())
