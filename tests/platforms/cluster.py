@@ -43,8 +43,8 @@ class Cluster:
     namespace: str
     state: Path
     rounds: int = 0
-    defects: tuple[str, ...] = ()
-    """What the copies of the service were started with."""
+    dirty: bool = False
+    """Whether something was planted since all copies were last replaced by ones without defects."""
 
     @property
     def folder(self) -> Path:
@@ -97,7 +97,7 @@ class Cluster:
     def renew(self, defects: list[str]) -> None:
         """Replace all copies of the service by new ones with these defects, and wait until the old ones are gone."""
         self.rounds += 1
-        self.defects = tuple(defects)
+        self.dirty = bool(defects)
         planted = f"LLM_CONFIG_DEFECT={','.join(defects)}"
         self.kubectl("set", "env", "deployment/llm-config-manager", planted, f"ROUND={self.rounds}")
         self.settle()
@@ -105,8 +105,8 @@ class Cluster:
             wait_until(self._is_scraped, what="Prometheus to have seen the new copies", timeout_s=SCRAPED_S)
 
     def heal(self) -> None:
-        """See that the service runs without defects."""
-        if self.defects:
+        """See that nothing is planted any more."""
+        if self.dirty:
             self.renew([])
 
     def settle(self) -> None:
@@ -187,6 +187,7 @@ def planted(cluster: Cluster, row: dict[str, Any]) -> Iterator[None]:
     """Plant a row of lab/defects.toml, and take it out again."""
     names = [one.partition("=")[0] for one in row.get("plant", [])]
     cluster.renew(names)
+    cluster.dirty = True
     stopped = {name: {"postgres": 1, "redis": 3}[name] for name in row.get("stop", [])}
     try:
         for name in stopped:
