@@ -59,7 +59,6 @@ class Victims:
             PlatformRefused: there is no such instance, one does not run, or the environment does not say where.
             CannotObserve: the platform does not answer.
         """
-        address_of(system)
         known = listed(system)
         before = tuple(state for state in known if name in (state.name, state.component))
         if not before:
@@ -86,8 +85,15 @@ class Victims:
         """How much of the component they are."""
         return Blast(self.component, self.names, self.of_total)
 
-    def undo(self, kind: str, *, lands_within_s: float) -> Undo:
-        """Return the undo of this kind for them: START or RESUME, which find them by name."""
+    def undo(self, kind: str, *, lands_within_s: float = 0.0) -> Undo:
+        """Return what brings them back, as their platform can.
+
+        Args:
+            kind: START or RESUME, which find them by name; where copies are replaced, START is to wait for others.
+            lands_within_s: how long the harm may go unseen when its author dies over it.
+        """
+        if kind == START and _replaces(self.system):
+            return replicas.restore(self.system, self.component, self.of_total)
         landing: dict[str, Json] = {_LANDS: lands_within_s} if lands_within_s else {}
         return Undo(kind, {**address_of(self.system), "names": list(self.names), **landing})
 
@@ -109,6 +115,8 @@ class _OnInstances:
     """What all harm to instances has in common."""
 
     victims: Victims
+    undo: Undo
+    """What brings them back; asked of the platform once, before the harm."""
 
     verb: ClassVar[str]
     needs: ClassVar[tuple[Callable[..., object], ...]]
@@ -119,7 +127,8 @@ class _OnInstances:
         """Prepare to do it to an instance, or to all of a component. Raises PlatformRefused, CannotObserve."""
         for capability in cls.needs:
             ask(system, capability)
-        return cls(Victims.of(system, name))
+        victims = Victims.of(system, name)
+        return cls(victims, victims.undo(cls.undone_by))
 
     @property
     def name(self) -> str:
@@ -130,19 +139,6 @@ class _OnInstances:
     def blast(self) -> Blast:
         """What it hits."""
         return self.victims.blast
-
-    @property
-    def undo(self) -> Undo:
-        """What brings them back."""
-        victims = self.victims
-        if self.undone_by == START and _replaces(victims.system):
-            return replicas.restore(victims.system, victims.component, victims.of_total)
-        return victims.undo(self.undone_by, lands_within_s=self.lands_within_s)
-
-    @property
-    def lands_within_s(self) -> float:
-        """How long this harm may go unseen when its author dies over it."""
-        return 0.0
 
     def recovered(self) -> str | None:
         """Return the evidence that they are back, or None. Raises CannotObserve."""
@@ -180,14 +176,10 @@ class StopInstance(_OnInstances):
     @classmethod
     def of(cls, system: System, name: str, *, grace_s: float = GRACE_S) -> Self:
         """Prepare to stop an instance, or all of a component. Raises PlatformRefused, CannotObserve."""
-        ask(system, Stops)
-        return cls(Victims.of(system, name), grace_s)
-
-    @property
-    def lands_within_s(self) -> float:
-        """How long a stop whose author died may go unseen: all graces, where the platform does not tell."""
-        hidden = not ask(self.victims.system, Stops).shows_stopping
-        return self.grace_s * len(self.victims.names) + _SLACK_S if hidden else 0.0
+        shown_at_once = ask(system, Stops).shows_stopping
+        victims = Victims.of(system, name)
+        lands_within_s = 0.0 if shown_at_once else grace_s * len(victims.names) + _SLACK_S
+        return cls(victims, victims.undo(START, lands_within_s=lands_within_s), grace_s)
 
     def inject(self) -> None:
         """Stop them one after the other; takes up to the grace for each. Raises PlatformRefused."""
