@@ -250,6 +250,7 @@ def measure(samples: Iterable[Sample], rules: Rules) -> Availability:
     qualities = Counter(quality(sample, rules) for sample in seen)
     throttled = qualities[Quality.UNSURE]
     outages = tuple(_outages(seen, rules))
+    doubts = tuple(_doubts(seen, throttled))
     late = tuple(_late_ourselves(seen, outages, rules))
     return Availability(
         total=len(seen),
@@ -263,8 +264,8 @@ def measure(samples: Iterable[Sample], rules: Rules) -> Availability:
         achieved_rps=_achieved_rps(seen, rules),
         outages=outages,
         resolution_s=rules.interval_s + (rules.bad_after_ms + worst_slip_ms) / 1000,
-        unknown_because=(*_doubts(seen, throttled), *late),
-        at_most=not any(_doubts(seen, throttled)),
+        unknown_because=(*doubts, *late),
+        at_most=not doubts,
         rules=rules,
         samples=seen,
     )
