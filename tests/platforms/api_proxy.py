@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..outbound.servers import pump_both
+
 
 @contextlib.contextmanager
 def api_says(environment: Path, path: str, status: int, *, folder: Path) -> Iterator[Path]:
@@ -41,10 +43,7 @@ def api_says(environment: Path, path: str, status: int, *, folder: Path) -> Iter
                 head = re.sub(rb"(?im)^connection:.*\r\n", b"", head).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
             with tls.wrap_socket(socket.create_connection((host, int(port or 443))), server_hostname=host) as far:
                 far.sendall(head)
-                back = threading.Thread(target=_pump, args=(far, self.request), daemon=True)
-                back.start()
-                _pump(self.request, far)
-                back.join()
+                pump_both(self.request, far)
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
@@ -60,11 +59,3 @@ def api_says(environment: Path, path: str, status: int, *, folder: Path) -> Iter
             yield copy
         finally:
             server.shutdown()
-
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while part := source.recv(65536):
-            sink.sendall(part)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
