@@ -89,6 +89,7 @@ def tear_down(orders: Orders, client: FastHttpSession) -> int:
             return left + KEYS - index
         address = f"{_address(orders, f'{orders.key_prefix}-{index}')}?env={ENVIRONMENT}"
         left += client.request("DELETE", address).status_code not in {200, 204, 404}
+        gevent.sleep(1 / max(2 * KEYS / _TEAR_DOWN_S, min(_PACE_RPS, orders.rate_rps)))
     return left
 
 

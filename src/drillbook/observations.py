@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import clock
+from . import clock, pace
 from .model import CannotObserve, Observation, Probe, Target
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class _Round:
     gates: dict[str, threading.Semaphore]
     changed: threading.Condition = field(default_factory=threading.Condition)
     started: dict[Key, float] = field(default_factory=dict)
+    waiting: dict[Key, pace.Waiting] = field(default_factory=dict)
     seen: dict[Key, Observation] = field(default_factory=dict)
 
     def work(self) -> None:
@@ -57,8 +58,9 @@ class _Round:
                 want = self.todo.get_nowait()
             except queue.Empty:
                 return
-            with self.gates[_gate(want)]:
+            with self.gates[_gate(want)], pace.counted() as waiting:
                 with self.changed:
+                    self.waiting[want.key] = waiting
                     self.started[want.key] = time.monotonic()
                 observation = take(want, self.redactor)
             with self.changed:
@@ -75,8 +77,8 @@ def observe(
 ) -> dict[Key, Observation]:
     """Take every wanted reading once.
 
-    A reading that exceeds its probe's ``timeout_s``, or that is unfinished when ``deadline_s`` (from now) has passed,
-    becomes an error; its thread is a daemon and cannot hold the exit.
+    A reading that exceeds its probe's ``timeout_s``, our own ``max_rps`` not counted, or that is unfinished when
+    ``deadline_s`` (from now) has passed, becomes an error; its thread is a daemon and cannot hold the exit.
 
     Args:
         wants: the readings; equal ones are taken once.
@@ -151,7 +153,7 @@ def _give_up_on_late(shared: _Round, unique: dict[Key, Want], end: float | None)
         if key in shared.seen:
             continue
         started = shared.started.get(key)
-        late = started is not None and now - started > want.probe.timeout_s
+        late = started is not None and now - started - shared.waiting[key].seconds > want.probe.timeout_s
         if late or (end is not None and now >= end):
             limit = f"{want.probe.timeout_s:g} s" if late else "the deadline of the run"
             shared.seen[key] = Observation(

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from drillbook import pace
 from drillbook.accepts import rule
 from drillbook.journal import Journal, read
 from drillbook.model import CannotObserve, Criterion, Facts, Finding, Outcome, Secret, System, Target, judge
@@ -46,6 +47,18 @@ class Counting(ReadingProbe[Number]):
         if self.name == "blind":
             raise CannotObserve("login hunter22 refused", mend="log in")
         return Number(len(self.asked), "saw hunter22")
+
+
+@dataclass(frozen=True)
+class Slowed(Counting):
+    """Waits for a turn by our own ``max_rps`` longer than its own limit."""
+
+    timeout_s: ClassVar[float] = 0.2
+
+    def observe(self, target: Target) -> Number:
+        for _ in range(3):
+            pace.await_turn("slowed", 4)
+        return Number(1)
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,11 @@ def test_a_probe_that_does_not_answer_becomes_an_error_and_holds_up_nobody() -> 
     errors = {key[1]: one.error for key, one in seen.items() if "Stuck" in key[0]}
     assert errors == {"s/a": "no answer within 0.2 s", "s/b": "no answer within 0.2 s"}
     assert sum(one.error is None for one in seen.values()) == 2
+
+
+def test_the_wait_for_our_own_rate_does_not_make_a_reading_late() -> None:
+    seen = observe(wants(Slowed("x")), Redactor())
+    assert [one.error for one in seen.values()] == [None, None]
 
 
 def test_the_deadline_bounds_the_whole() -> None:

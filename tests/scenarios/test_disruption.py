@@ -20,6 +20,7 @@ from ..running import ROOT, Run, disrupt, run, tell
 
 SHUTDOWN = "chaos/test_shutdown.py"
 CRASH = "chaos/test_crash.py"
+LIMITED = "[systems.config-manager.api]\nmax_rps"
 
 
 @pytest.fixture
@@ -52,6 +53,7 @@ def pytest_on(environment: Path, *arguments: str, reports: Path) -> Run:
         (("instances = 4", "instances = 0"), ("--disrupt=lab",), "at most 0 may be"),
         (("share = 1.0", "share = 0.4"), ("--disrupt=lab",), "at most 0.40 may be"),
         (("[mutations]\nallowed = true", "[mutations]\nallowed = false"), ("--disrupt=lab",), "its clients write"),
+        (("[disruption]", f"{LIMITED} = 5\n[disruption]"), ("--disrupt=lab",), "need 8 requests a second"),
     ],
 )
 def test_a_refused_scenario_exits_11_and_touches_nothing(

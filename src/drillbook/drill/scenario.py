@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import clock
@@ -74,6 +74,7 @@ class Scenario:
         self.script = script
         self.name = name
         self.system = environment.systems[script.system]
+        self.clients = script.traffic.within(self.system.max_rps)
         self.environment = environment
         self._session = session
         self._journal = journal
@@ -106,7 +107,7 @@ class Scenario:
         if namespace is None:
             raise Refused("its clients write, and [mutations] does not allow that here")
         self._await_steady("before", timeout_s=5.0)
-        traffic = Traffic(self.system, namespace, self.script.traffic, directory=self.directory, journal=self._journal)
+        traffic = Traffic(self.system, namespace, self.clients, directory=self.directory, journal=self._journal)
         with traffic:
             self._traffic = traffic
             try:
@@ -273,7 +274,8 @@ class Scenario:
         rows = self.script.steady
         if not rows:
             raise NotSteady("the script says nothing about a steady state: nothing would be compared")
-        system = discovered(self.system)
+        shared = self._traffic is not None and self.system.max_rps is not None
+        system = discovered(replace(self.system, max_rps=self.clients.others_per_s) if shared else self.system)
         wants = [Want(row.probe, target) for row in rows for target in row.probe.targets(system)]
         seen = observe(wants, self.environment.redactor)
         facts = self.environment.facts[self.script.system]
@@ -292,8 +294,10 @@ def prepare(script: Script, environment: Environment) -> Sequence[Fault]:
     """Return a script's faults on this environment, changing nothing. Raises Refused with the reason why not."""
     from ..platforms import PlatformRefused  # noqa: PLC0415 - beside its only use
 
+    system = environment.systems[script.system]
+    script.traffic.within(system.max_rps)
     try:
-        return script.faults(environment.systems[script.system])
+        return script.faults(system)
     except PlatformRefused as refused:
         raise Refused(f"{refused.reason}; {refused.mend}") from None
     except CannotObserve as broken:

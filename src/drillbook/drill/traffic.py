@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from json import loads
 from typing import TYPE_CHECKING, Self
 
@@ -17,7 +17,7 @@ from ..traffic.in_flight import SlowRequests, slow_requests
 from ..traffic.ledger import Ledger
 from ..traffic.sampler import Sampler
 from ..traffic.service import KeyedApi, Service
-from .ends import TooLittleTraffic
+from .ends import Refused, TooLittleTraffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from ..model import System
 
 
+LEAST_SAMPLES_PER_S = 5.0
+"""Below this an outage of a second would be a matter of luck."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrafficPlan:
     """What a system's clients do while a scenario runs; each system brings its own."""
@@ -36,10 +40,32 @@ class TrafficPlan:
     """The keyed API in a namespace."""
     samples_per_s: float = 50.0
     writes_per_s: float = 20.0
+    others_per_s: float = 10.0
+    """What is left for probes and for requests in flight, where the environment sets a ``max_rps``."""
     bad_after_ms: float = 250.0
     warm_up_s: float = 2.0
     floor: float = 0.8
     """The share of the offered rate that must have been good before a fault counts."""
+
+    def within(self, max_rps: float | None) -> TrafficPlan:
+        """Return this plan with all its rates lowered alike, so that they keep to ``max_rps`` together.
+
+        Raises:
+            Refused: too few samples would be left to see an outage by.
+        """
+        whole = self.samples_per_s + self.writes_per_s + self.others_per_s
+        if max_rps is None or max_rps >= whole:
+            return self
+        share = max_rps / whole
+        if self.samples_per_s * share < LEAST_SAMPLES_PER_S:
+            least = LEAST_SAMPLES_PER_S * whole / self.samples_per_s
+            raise Refused(f"its clients need {least:g} requests a second, and api.max_rps allows {max_rps:g}")
+        return replace(
+            self,
+            samples_per_s=self.samples_per_s * share,
+            writes_per_s=self.writes_per_s * share,
+            others_per_s=self.others_per_s * share,
+        )
 
 
 class Traffic:
@@ -48,14 +74,16 @@ class Traffic:
     Args:
         system: where; its entry, or else its instances with client-side failover.
         namespace: where may be written.
-        plan: what the clients do.
+        plan: what the clients do, within the system's ``max_rps``.
         directory: where samples and ledger go.
         journal: the run's record.
     """
 
     def __init__(self, system: System, namespace: str, plan: TrafficPlan, *, directory: Path, journal: Journal) -> None:
         instances = (system.entry,) if system.entry else system.instances
-        self.service = Service.of(instances)
+        limited = system.max_rps is not None
+        self.service = Service.of(instances, max_rps=plan.others_per_s if limited else None)
+        self._alone = replace(self.service, max_rps=system.max_rps)
         self._plan = plan
         self._namespace = namespace
         self._journal = journal
@@ -73,13 +101,14 @@ class Traffic:
             bad_after_ms=plan.bad_after_ms,
         )
         self._ledger = Ledger(
-            self.service,
+            self._alone,
             self._api,
             file=directory / "ledger.jsonl",
             rate_per_s=plan.writes_per_s,
             prefix=prefix,
         )
         self._availability: Availability | None = None
+        self._began = time.monotonic()
 
     def __enter__(self) -> Self:
         self._write_canary()
@@ -179,7 +208,7 @@ class Traffic:
     def losses(self, fault_at: float) -> WriteLosses:
         """Read every acknowledged write back and return what is lost."""
         history = self._ledger.history()
-        found = self._ledger.verify(deadline_s=30)
+        found = self._ledger.verify(deadline_s=self._patience_s())
         return WriteLosses(
             acknowledged=found.acknowledged,
             before_fault=history.acknowledged_before(fault_at, window_s=3600),
@@ -190,6 +219,12 @@ class Traffic:
             unknown_writes=found.unknown_writes,
             rpo_s=found.rpo_s(fault_at),
         )
+
+    def _patience_s(self) -> float:
+        """Return how long all keys may be asked for, one after the other at ``max_rps``."""
+        rate = self._alone.max_rps
+        keys = (time.monotonic() - self._began) * self._plan.writes_per_s
+        return 30.0 + (keys / rate if rate else 0.0)
 
     def _await_floor(self) -> None:
         plan = self._plan
@@ -228,7 +263,7 @@ class Traffic:
 
     def _clean_up(self) -> None:
         """Delete every key that was written here, and journal what could not be."""
-        cleaned = self._ledger.cleanup(deadline_s=30)
+        cleaned = self._ledger.cleanup(deadline_s=self._patience_s())
         left = list(cleaned.left)
         delete = self._api.delete
         base = self._target.instance.url if self._target.instance else None

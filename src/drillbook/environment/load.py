@@ -232,7 +232,7 @@ def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver
         ),
         scratch_namespace=namespace,
         max_rps=settings.api.max_rps,
-        load_max_rps=file.load.max_rps if file.load else None,
+        load_max_rps=min(file.load.max_rps, settings.api.max_rps or file.load.max_rps) if file.load else None,
         prometheus_url=watcher.url if watcher else None,
         prometheus_access=access(watcher, resolver, f"{key}.prometheus") if watcher else Access(),
         compose=compose,

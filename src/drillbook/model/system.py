@@ -125,8 +125,9 @@ class System:
     scratch_namespace: str | None = None
     """Where mutating probes may write; None when the environment allows no writes."""
     max_rps: float | None = None
+    """The most requests a second to the API, whoever of ours sends them; None for no limit."""
     load_max_rps: float | None = None
-    """The most load that may be sent; None when the environment allows none."""
+    """The most load that may be sent, never above ``max_rps``; None when the environment allows none."""
     prometheus_url: str | None = None
     prometheus_access: Access = field(default_factory=Access)
     compose: ComposeProject | None = None

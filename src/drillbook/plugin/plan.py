@@ -52,7 +52,7 @@ def _lines(gate: Gate, script: Script) -> Iterator[tuple[str, bool]]:
         yield f"undo      {fault.undo.kind} {json.dumps(dict(fault.undo.data))}", False
         if refusal := permit(gate.environment, gate.options.disrupt, fault.blast):
             yield f"refused   {refusal.reason}", True
-    traffic = script.traffic
+    traffic = script.traffic.within(gate.environment.systems[script.system].max_rps)
     yield f"traffic   {traffic.samples_per_s:g} reads/s and {traffic.writes_per_s:g} writes/s", False
     yield f"holds     {', '.join(row.id for row in held_on(script, gate.environment.platform))}", False
 

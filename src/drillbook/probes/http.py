@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import ssl
 import sys
-import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from json import loads
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .. import clock, outbound
+from .. import clock, outbound, pace
 from ..model import Access, CannotObserve, Json, System, Target
 from .base import ReadingProbe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import httpx
-
 
 _EXCERPT = 300
 _BETWEEN_READS_S = 0.03
@@ -166,12 +161,12 @@ def fetch(
     headers = outbound.revealed(access.headers)
     steps: list[str] = []
     trace = {"trace": lambda step, _details: steps.append(step)}
+    pace.await_turn(access.key or "", access.max_rps)
     began = time.perf_counter()
     try:
-        with (
-            _paced(access),
-            client.stream(method, address, json=json, headers=headers, timeout=timeout_s, extensions=trace) as response,
-        ):
+        with client.stream(
+            method, address, json=json, headers=headers, timeout=timeout_s, extensions=trace
+        ) as response:
             text = _read(response)
     except httpx.HTTPError as error:
         _blame_proxy(proxy, address, steps, error)
@@ -278,20 +273,3 @@ def _client(tls: ssl.SSLContext | None, proxy: outbound.Proxy | None) -> httpx.C
         verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxy=between, follow_redirects=False, trust_env=False
     )
     return client
-
-
-_pace = threading.Lock()
-_next_send: dict[str, float] = {}
-
-
-@contextmanager
-def _paced(access: Access) -> Iterator[None]:
-    """Keep requests to one component at or below its ``max_rps``."""
-    if access.max_rps is not None:
-        key = access.key or ""
-        with _pace:
-            now = time.monotonic()
-            at = max(now, _next_send.get(key, now))
-            _next_send[key] = at + 1 / access.max_rps
-        time.sleep(at - now)
-    yield

@@ -7,7 +7,7 @@ import select
 import socket
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -94,7 +94,8 @@ class SlowRequests:
         service: where to send; every request goes to the first address that takes a connection.
         path: path and query; ``{index}`` is replaced by the number of the request.
         body: the body; ``{index}`` likewise. It is sent over ``seconds``, in equal pieces.
-        seconds: from the first piece to the last.
+        seconds: how long all of them are in flight together. Where the service has a ``max_rps`` they are begun one
+            after the other, the earlier ones take longer, and all end together.
         count: how many requests.
         method: the HTTP method.
         answer_timeout_s: how long the answer may take after the last piece.
@@ -118,6 +119,8 @@ class SlowRequests:
         if count < 1 or seconds <= 0 or len(body) < _SHORTEST_BODY:
             raise ValueError("expected at least one request with two bytes of body, over more than 0 seconds")
         address = service.address()
+        self._apart_s = 1 / service.max_rps if service.max_rps else 0.0
+        self._begun_within_s = self._apart_s * (count - 1)
         self._plan = _Plan(address, method, path, body, seconds, answer_timeout_s, expect_continue, content_type)
         self._count = count
         self._outcomes = _Outcomes()
@@ -153,7 +156,7 @@ class SlowRequests:
             wait_until(
                 lambda: outcomes.settled() == self._count,
                 what=f"{self._count} requests in flight",
-                timeout_s=min(_START_TIMEOUT_S, self._plan.seconds),
+                timeout_s=self._begun_within_s + min(_START_TIMEOUT_S, self._plan.seconds),
                 every_s=0.01,
             )
         except TimedOut as error:
@@ -173,7 +176,8 @@ class SlowRequests:
 
     def wait(self) -> None:
         """Wait until all have finished. What is still open at the end of its time counts as dropped."""
-        end = time.monotonic() + self._plan.seconds + self._plan.answer_timeout_s + _CONNECT_TIMEOUT_S
+        longest_s = self._plan.seconds + self._plan.answer_timeout_s + _CONNECT_TIMEOUT_S
+        end = time.monotonic() + self._begun_within_s + longest_s
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
         with self._outcomes.lock:
@@ -185,8 +189,11 @@ class SlowRequests:
 
     def _run(self, index: int) -> None:
         outcomes = self._outcomes
-        request = _SlowRequest(self._plan, index, self._abandon)
+        seconds = self._plan.seconds + self._begun_within_s - index * self._apart_s
+        request = _SlowRequest(replace(self._plan, seconds=seconds), index, self._abandon)
         try:
+            if self._abandon.wait(index * self._apart_s):
+                raise InterruptedError("abandoned by us")
             request.begin()
         except (OSError, http.client.HTTPException) as error:
             with outcomes.lock:

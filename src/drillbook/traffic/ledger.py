@@ -123,7 +123,7 @@ class Ledger:
         end = time.monotonic() + deadline_s
 
         def read_api(keys: tuple[str, ...]) -> Mapping[str, Reading]:
-            patience = Patience(max(0.5, end - time.monotonic()), concurrency)
+            patience = Patience(max(0.5, end - time.monotonic()), concurrency, self._service.max_rps)
             return read_all(self._service.address(), self._api, keys, patience)
 
         self._losses = judge(history, read or read_api, confirm_s=confirm_s)
@@ -151,7 +151,7 @@ class Ledger:
             self._child.kill()
         rows = read_rows(self._child.file) if self._child.file.exists() else []
         keys = parse_history(rows, self._rate_per_s).keys
-        return self._delete(keys, Patience(deadline_s, concurrency))
+        return self._delete(keys, Patience(deadline_s, concurrency, self._service.max_rps))
 
     def _delete(self, keys: tuple[str, ...], patience: Patience) -> CleanUp:
         from .writing import delete_all  # noqa: PLC0415 - loads aiohttp

@@ -25,6 +25,8 @@ class Service:
     """What is trusted and shown at each address; empty for the defaults at all of them."""
     direct: bool = False
     """Whether no proxy may stand between."""
+    max_rps: float | None = None
+    """The most requests a second; a sender with a rate of its own is given one within it."""
 
     def __post_init__(self) -> None:
         if not self.urls:
@@ -37,7 +39,7 @@ class Service:
             raise ValueError("expected TLS settings for each address or for none")
 
     @classmethod
-    def of(cls, instances: Iterable[Instance]) -> Service:
+    def of(cls, instances: Iterable[Instance], *, max_rps: float | None = None) -> Service:
         """Return the service that these instances are, each asked as the environment says."""
         found = [one for one in instances if one.url]
         return cls(
@@ -45,6 +47,7 @@ class Service:
             headers={name: value for one in found for name, value in one.headers.items()},
             tls=tuple(one.tls for one in found),
             direct=any(one.direct for one in found),
+            max_rps=max_rps,
         )
 
     def address(self) -> Address:

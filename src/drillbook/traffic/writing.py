@@ -106,6 +106,7 @@ class Patience:
 
     deadline_s: float
     concurrency: int = 16
+    max_rps: float | None = None
     timeout_s: float = 5.0
 
 
@@ -138,14 +139,34 @@ async def _for_all(
     end = time.monotonic() + patience.deadline_s
     waiting = iter(keys)
     found: dict[str, Reading] = {}
+    turns = _Turns(patience.max_rps)
+
+    async def ask_in_turn(client: Client, key: str) -> Reading:
+        await turns.next()
+        return await ask(client, key)
 
     async def work(client: Client) -> None:
         for key in waiting:
-            found[key] = await _ask_until(end, lambda key=key: ask(client, key))  # type: ignore[misc]
+            found[key] = await _ask_until(end, lambda key=key: ask_in_turn(client, key))  # type: ignore[misc]
 
     async with Client(address, timeout_s=patience.timeout_s, connect_timeout_s=_CONNECT_S) as client:
         await asyncio.gather(*(work(client) for _ in range(patience.concurrency)))
     return found
+
+
+class _Turns:
+    """Spaces requests so that they keep to a rate."""
+
+    def __init__(self, max_rps: float | None) -> None:
+        self._apart_s = 1 / max_rps if max_rps else 0.0
+        self._next = time.monotonic()
+
+    async def next(self) -> None:
+        """Wait for the next turn."""
+        now = time.monotonic()
+        at = max(now, self._next)
+        self._next = at + self._apart_s
+        await asyncio.sleep(at - now)
 
 
 async def _ask_until(end: float, ask: Callable[[], Awaitable[Reading]]) -> Reading:
