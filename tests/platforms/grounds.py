@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -60,14 +61,14 @@ class Ground:
         file: its environment file.
         load: reads its environment file, as the account that may act there.
         count: how many copies of the service run when all is well.
-        plant: runs the service with these defects, or again without any, and returns when all is at rest.
+        planted: has a row of lab/defects.toml planted while it is entered, all at rest before the first moment.
     """
 
     name: str
     file: Path
     load: Callable[[], System]
     count: int
-    plant: Callable[[list[str]], object]
+    planted: Callable[[Mapping[str, Any]], contextlib.AbstractContextManager[object]]
 
     @property
     def system(self) -> System:
@@ -123,7 +124,7 @@ def lives(states: tuple[InstanceState, ...]) -> frozenset[str]:
     return frozenset(f"{state.name} since {state.started_at}" for state in states)
 
 
-def _unplanted(names: list[str]) -> None:
+def _unplanted(row: Mapping[str, Any]) -> contextlib.AbstractContextManager[object]:
     raise NotImplementedError("a lab of processes is brought up with its defects, one a test: see tests/controls")
 
 
@@ -133,29 +134,38 @@ def _process(lab: Path) -> Ground:
 
 def _compose(lab: Planted) -> Ground:
     environment = lab.have()
-    return Ground(
-        "compose",
-        environment,
-        lambda: load(environment).systems["config-manager"],
-        2,
-        lambda names: lab.have(*names),
-    )
+
+    @contextlib.contextmanager
+    def planted(row: Mapping[str, Any]) -> Iterator[None]:
+        lab.have(*row["plant"])
+        try:
+            yield
+        finally:
+            lab.have()
+
+    return Ground("compose", environment, lambda: load(environment).systems["config-manager"], 2, planted)
 
 
 def _systemd(lab: Host) -> Ground:
     lab.heal(journal=False)
     lab.used = True
-    return Ground("systemd", lab.environment, lambda: lab.system, 1, lab.plant)
+    return Ground("systemd", lab.environment, lambda: lab.system, 1, lab.planted)
 
 
 def _kubernetes(lab: Cluster) -> Ground:
     lab.heal()
 
-    def plant(names: list[str]) -> None:
-        lab.renew(names)
+    @contextlib.contextmanager
+    def planted(row: Mapping[str, Any]) -> Iterator[None]:
+        lab.renew(row["plant"])
         lab.quiet()
+        try:
+            yield
+        finally:
+            lab.renew([])
+            lab.quiet()
 
-    return Ground("kubernetes", lab.folder / "environment.toml", lambda: lab.system("drill"), 3, plant)
+    return Ground("kubernetes", lab.folder / "environment.toml", lambda: lab.system("drill"), 3, planted)
 
 
 PLATFORMS: dict[str, tuple[Callable[[Any], Ground], str]] = {

@@ -7,9 +7,10 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from drillbook import environment as environments
 from drillbook.model import System
@@ -66,9 +67,21 @@ class Host:
         )
         wait_until(self._answers, what="the service", timeout_s=20)
 
-    def plant(self, defects: list[str]) -> None:
-        """Run the service with these defects, or again without any."""
-        self.refresh(*([f"Environment=LLM_CONFIG_DEFECT={','.join(defects)}"] if defects else []))
+    @contextlib.contextmanager
+    def planted(self, row: Mapping[str, Any]) -> Iterator[None]:
+        """Plant a row of lab/defects.toml; the host is healed by whoever wants it healthy next."""
+        self.dirty = True
+        defects = ",".join(one.partition("=")[0] for one in row.get("plant", []))
+        self.refresh(*([f"Environment=LLM_CONFIG_DEFECT={defects}"] if defects else []), *row.get("drop_in", []))
+        try:
+            for command in row.get("on_host", []):
+                self.root(command)
+            for name in row.get("stop", []):
+                self.units.stop(name, grace_s=10)
+            yield
+        finally:
+            for command in row.get("host_undo", []):
+                self.root(command)
 
     def heal(self, *, journal: bool) -> None:
         """See that nothing is planted or broken, and if need be that the journal knows of nothing."""

@@ -36,10 +36,8 @@ def test_all_scenarios_and_the_drill_are_met_on_a_healthy_system(ground: Ground,
 @pytest.mark.parametrize(("ground", "name"), CASES, indirect=["ground"])
 def test_a_defect_under_disruption_flips_exactly_what_it_names(ground: Ground, name: str, tmp_path: Path) -> None:
     row = CONTROLS[name]
-    ground.plant(row["plant"])
-    try:
-        run = disrupt(allow_all(ground.file, tmp_path, rto_s=60), row["tests"], reports=tmp_path / "reports")
-    finally:
-        ground.plant([])
+    with ground.planted(row):
+        environment = allow_all(ground.file, tmp_path, rto_s=row.get("rto_s", 60))
+        run = disrupt(environment, row["tests"], reports=tmp_path / "reports")
     assert run.broken() == broken_on(row, ground.name), run.output
     assert run.exit_status == 1, run.output

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import subprocess
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +169,7 @@ def test_a_missing_unit_is_not_met_and_not_a_broken_eye(host: Host) -> None:
 @pytest.mark.parametrize("name", SMOKE)
 def test_a_planted_defect_flips_exactly_what_it_names(machine: Host, name: str, tmp_path: Path) -> None:
     row = CONTROLS[name]
-    with planted(machine, row):
+    with machine.planted(row):
         run = gate("systemd", reports=tmp_path)
     expect_broken(run, row)
 
@@ -179,7 +177,7 @@ def test_a_planted_defect_flips_exactly_what_it_names(machine: Host, name: str, 
 @pytest.mark.parametrize("name", PREFLIGHT)
 def test_a_preflight_defect_flips_exactly_what_it_names(machine: Host, name: str, tmp_path: Path) -> None:
     row = CONTROLS[name]
-    with planted(machine, row):
+    with machine.planted(row):
         if not row.get("occupy"):
             machine.units.stop("api", grace_s=12)
         environment = _with_facts(machine.environment, row.get("environment", {}), tmp_path / "planted.toml")
@@ -192,23 +190,6 @@ def test_the_preflight_of_a_host_before_the_deploy_is_met(calm: Host, tmp_path: 
     calm.units.stop("api", grace_s=12)
     run = gate("systemd", "-m", "preflight", "-k", "not cpu-load", reports=tmp_path)
     assert run.exit_status == 0, run.output
-
-
-@contextlib.contextmanager
-def planted(host: Host, row: dict[str, Any]) -> Iterator[None]:
-    """Plant a defect, and take it back."""
-    host.dirty = True
-    defects = ",".join(one.partition("=")[0] for one in row.get("plant", []))
-    host.refresh(*([f"Environment=LLM_CONFIG_DEFECT={defects}"] if defects else []), *row.get("drop_in", []))
-    try:
-        for command in row.get("on_host", []):
-            host.root(command)
-        for name in row.get("stop", []):
-            host.units.stop(name, grace_s=10)
-        yield
-    finally:
-        for command in row.get("host_undo", []):
-            host.root(command)
 
 
 def expect_broken(run: Run, row: dict[str, Any]) -> None:

@@ -32,7 +32,9 @@ class Defect(Enum):
     EXIT_NONZERO = "exit-nonzero"
     SILENT_SHUTDOWN = "silent-shutdown"
     SLOW_UNDER_LOAD = "slow-under-load"
+    ERRORS_UNDER_LOAD = "errors-under-load"
     HEALTHY_BEFORE_STORAGE = "healthy-before-storage"
+    SLOW_START = "slow-start"
 
     @property
     def summary(self) -> str:
@@ -67,5 +69,7 @@ SUMMARIES = {
     Defect.EXIT_NONZERO: "a graceful shutdown ends with exit code 3",
     Defect.SILENT_SHUTDOWN: "none of the five shutdown lines is logged",
     Defect.SLOW_UNDER_LOAD: "requests take 150 to 300 ms more when over 20 arrived within the last second",
+    Defect.ERRORS_UNDER_LOAD: "one read in ten answers 500 when over 20 arrived within the last second",
     Defect.HEALTHY_BEFORE_STORAGE: "healthy and ready some 3 s before the storage is open",
+    Defect.SLOW_START: "the start-up takes 12 s longer",
 }

@@ -10,6 +10,7 @@ from .model import BeforeCommit, Cache, CacheState, EntryId, Hit, Storage, Store
 NO_CACHE = CacheState("", "", 0)
 LATE_S = 0.3
 SLOW_OPEN_S = 3.0
+SLOW_START_S = 12.0
 
 
 class Wrapped:
@@ -88,10 +89,18 @@ class KeepsDeleted(Wrapped):
 class OpensLate(Wrapped):
     """healthy-before-storage: takes its time to open."""
 
+    after_s = SLOW_OPEN_S
+
     async def open(self) -> None:
         """Open the honest one some seconds later."""
-        await asyncio.sleep(SLOW_OPEN_S)
+        await asyncio.sleep(self.after_s)
         await self.inner.open()
+
+
+class OpensVeryLate(OpensLate):
+    """slow-start: the same, for longer, and not ready meanwhile."""
+
+    after_s = SLOW_START_S
 
 
 class AcknowledgesEarly(Wrapped):

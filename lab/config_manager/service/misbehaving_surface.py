@@ -22,6 +22,7 @@ from .readiness import Readiness
 
 ERROR_EVERY_S = 3.0
 BUSY_RATE = 20
+ONE_FAILS_IN = 10
 EXTRA_DELAY_S = (0.15, 0.3)
 
 
@@ -170,22 +171,42 @@ class FailingApi:
         await (Json({"error": "planted failure"}, 500) if fails else self._app)(scope, receive, send)
 
 
-class SlowUnderLoad:
-    """slow-under-load: delays requests when many have arrived within the last second."""
+class _UnderLoad:
+    """Hands requests on, and knows when many have arrived within the last second."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._arrivals: deque[float] = deque()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on, sooner or later."""
+    def _is_busy(self) -> bool:
+        """Count one more arrival."""
         now = time.monotonic()
         self._arrivals.append(now)
         while self._arrivals[0] < now - 1:
             self._arrivals.popleft()
-        if len(self._arrivals) > BUSY_RATE:
+        return len(self._arrivals) > BUSY_RATE
+
+
+class SlowUnderLoad(_UnderLoad):
+    """slow-under-load: delays requests."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on, sooner or later."""
+        if self._is_busy():
             await asyncio.sleep(random.uniform(*EXTRA_DELAY_S))  # noqa: S311 - a delay, not a secret
         await self._app(scope, receive, send)
+
+
+class FailsUnderLoad(_UnderLoad):
+    """errors-under-load: some reads fail."""
+
+    _reads = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on, or answer 500."""
+        self._reads += scope["method"] == "GET"
+        fails = self._is_busy() and scope["method"] == "GET" and self._reads % ONE_FAILS_IN == 0
+        await (Json({"error": "planted failure"}, 500) if fails else self._app)(scope, receive, send)
 
 
 def _well(check: Check) -> Check:

@@ -84,6 +84,7 @@ def _storage(settings: Settings, cache: Cache) -> Storage:
         (Defect.WRITE_DROPS, unreliable.DropsWrites),
         (Defect.DELETE_KEEPS, unreliable.KeepsDeleted),
         (Defect.HEALTHY_BEFORE_STORAGE, unreliable.OpensLate),
+        (Defect.SLOW_START, unreliable.OpensVeryLate),
     ):
         if defect in defects:
             storage = wrapper(storage)
@@ -114,4 +115,6 @@ def _app(api: Api, defects: frozenset[Defect]) -> ASGIApp:
         app = untrue.FailingApi(app)
     if Defect.SLOW_UNDER_LOAD in defects:
         app = untrue.SlowUnderLoad(app)
+    if Defect.ERRORS_UNDER_LOAD in defects:
+        app = untrue.FailsUnderLoad(app)
     return app
