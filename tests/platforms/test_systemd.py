@@ -140,13 +140,7 @@ def test_a_broken_eye_is_unknown_with_its_reason_and_quick(
     (tmp_path / "no_hosts").touch()
     silent = socket.create_server(("127.0.0.1", 0))  # takes the connection and never greets
     where[key] = value.replace("SILENT", str(silent.getsockname()[1]))
-    environment = tmp_path / "broken.toml"
-    text = _without_table(host.environment.read_text("utf-8"), "[systems.config-manager.systemd]")
-    units = ", ".join(f'{name} = "{unit}"' for name, unit in where.pop("units").items())
-    lines = [f'{name} = "{one}"' for name, one in where.items()]
-    environment.write_text(
-        "\n".join([text, "[systems.config-manager.systemd]", f"units = {{ {units} }}", *lines]), "utf-8"
-    )
+    environment = _reached_by(host, where, tmp_path)
     began = time.monotonic()
     run = gate(environment, "-k", "systemd or dependencies-running or log-", reports=tmp_path / "reports")
     assert time.monotonic() - began < 10
@@ -155,6 +149,27 @@ def test_a_broken_eye_is_unknown_with_its_reason_and_quick(
     assert set(run.verdicts().values()) == {"UNKNOWN"}
     assert expected in run.output
     assert "systemd.unit-loaded" in run.output or "systemd-unit-loaded" in run.output
+
+
+@pytest.mark.parametrize("greets", [True, False])
+def test_a_host_behind_a_jump_host_is_reached_by_the_users_ssh_config(host: Host, tmp_path: Path, greets: bool) -> None:
+    facts = tomllib.loads(host.environment.read_text("utf-8"))
+    where = dict(facts["systems"]["config-manager"]["systemd"])
+    first, *lines = Path(where["ssh_config"]).read_text("utf-8").splitlines()
+    common = [line for line in lines if line.split()[0] not in ("HostName", "Port")]
+    (port,) = (line.split()[1] for line in lines if line.split()[0] == "Port")
+    behind = ["HostName 127.0.0.1", "Port 22", f"HostKeyAlias [127.0.0.1]:{port}", f"ProxyJump {first.split()[1]}"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        if not greets:
+            lines = [line.replace(port, str(silent.getsockname()[1])) for line in lines]
+        (tmp_path / "ssh_config").write_text("\n".join([first, *lines, "Host behind", *common, *behind]) + "\n")
+        where |= {"host": "behind", "ssh_config": "ssh_config"}
+        began = time.monotonic()
+        run = gate(_reached_by(host, where, tmp_path), "-k", "systemd", reports=tmp_path / "reports")
+        took_s = time.monotonic() - began
+    assert set(run.verdicts().values()) == {"MET" if greets else "UNKNOWN"}, run.output
+    assert run.exit_status == (0 if greets else 10)
+    assert took_s < 10
 
 
 def test_a_missing_unit_is_not_met_and_not_a_broken_eye(host: Host) -> None:
@@ -202,6 +217,16 @@ def expect_broken(run: Run, row: dict[str, Any]) -> None:
 
 def _state(host: Host, name: str) -> str:
     return next(state.state for state in host.units.list_instances() if state.name == name)
+
+
+def _reached_by(host: Host, where: dict[str, Any], folder: Path) -> Path:
+    """Write the lab's environment file with another way to reach the host."""
+    units = ", ".join(f'{name} = "{unit}"' for name, unit in where.pop("units").items())
+    lines = [f'{name} = "{one}"' for name, one in where.items()]
+    text = _without_table(host.environment.read_text("utf-8"), "[systems.config-manager.systemd]")
+    path = folder / "reached.toml"
+    path.write_text("\n".join([text, "[systems.config-manager.systemd]", f"units = {{ {units} }}", *lines]), "utf-8")
+    return path
 
 
 def _without_table(text: str, head: str) -> str:
