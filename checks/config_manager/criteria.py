@@ -51,7 +51,7 @@ START_MESSAGES = (
 )
 
 _health = Get(HEALTH_PATH)
-_metrics = Metrics()
+_metrics = Metrics(after=EXAMPLE_PATH)
 _logs = Logs()
 _postgres = Postgres()
 _redis = Redis()
@@ -237,7 +237,7 @@ METRICS = (
     Criterion(
         "config-manager.metrics.prometheus-target",
         Targets("llm-config-manager"),
-        prometheus.one_up(),
+        prometheus.all_up(),
         _LOG_ADVICE,
         platforms=frozenset({"compose", "kubernetes"}),
         needs=_no_prometheus,

@@ -123,7 +123,7 @@ FILES: tuple[Criterion[Any], ...] = (
     Criterion(
         "config-manager.troubleshoot.fix-config-ownership-systemd",
         _files,
-        files.owned(CONFIG_FILE, owner="root", group="root"),
+        files.owned(CONFIG_FILE, owner="root", groups=("root", USER)),  # CM-45: root:root 0640 keeps the service out
         _RIGHTS_ADVICE,
         platforms=_SYSTEMD,
     ),

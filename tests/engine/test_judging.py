@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drillbook import clock
-from drillbook.accepts import databases, http, logs, metrics
+from drillbook.accepts import databases, http, logs, metrics, prometheus
 from drillbook.model import Accepts, Criterion, Facts, Observation, Outcome, judge
 from drillbook.platforms import LogText
 from drillbook.probes import logs as log_probe
@@ -16,6 +16,7 @@ from drillbook.probes import metrics as metrics_probe
 from drillbook.probes.http import Answer, Get, TwoAnswers
 from drillbook.probes.metrics import Exposition
 from drillbook.probes.postgres import PostgresState
+from drillbook.probes.prometheus import Scraped, Watched
 
 FACTS = Facts("process", "1.0.0", 2.0)
 NOW = "2026-11-21T10:00:00Z"
@@ -168,3 +169,18 @@ def test_start_up_messages_count_in_order_and_since_the_start(
 ) -> None:
     written = [f'{{"timestamp": "{NOW}", "level": "INFO", "message": "{text} x"}}' for text in lines]
     assert outcome(logs.started_with(("A", "B"), 1), log(*written, started_at=started_at)) is expected
+
+
+@pytest.mark.parametrize(
+    ("healths", "expected"),
+    [
+        (("up", "up", "up"), Outcome.MET),
+        (("up", "down", "up"), Outcome.NOT_MET),
+        (("up", "down", "unknown"), Outcome.NOT_MET),
+        (("up", "unknown"), Outcome.UNKNOWN),
+        ((), Outcome.NOT_MET),
+    ],
+)
+def test_prometheus_gets_through_only_when_it_gets_through_to_all(healths: tuple[str, ...], expected: Outcome) -> None:
+    watched = Watched("job", tuple(Scraped(f"http://{number}", health) for number, health in enumerate(healths)))
+    assert outcome(prometheus.all_up(), watched) is expected

@@ -8,19 +8,23 @@ import subprocess
 import time
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drillbook import labs, platforms
+from drillbook.accepts.components import all_running
 from drillbook.environment import Environment, load, located
 from drillbook.faults.guard import Refusal, enter
 from drillbook.faults.instances import KillInstance, PauseInstance, StopInstance
 from drillbook.faults.undo import Undo, perform
-from drillbook.model import CannotObserve, ComposeProject, System
+from drillbook.model import CannotObserve, ComposeProject, Facts, Outcome, System, Target
+from drillbook.platforms import compose_program
 from drillbook.platforms.compose import ComposePlatform, Project
 from drillbook.polling import wait_until
+from drillbook.probes.components import Components
 from lab.compose import engine
 
 from ..controls.test_planted_defects import CONTROLS, expect_broken
@@ -31,6 +35,7 @@ SMOKE = [
     name for name, row in CONTROLS.items() if "compose" in row["platforms"] and row.get("stage", "smoke") == "smoke"
 ]
 START_S = 30.0
+FACTS = Facts("compose", None, clock_skew_s=2.0)
 
 
 @pytest.fixture
@@ -92,16 +97,26 @@ def test_a_planted_defect_flips_exactly_what_it_names(name: str, planted: Plante
     compose = load(lab).systems["config-manager"].compose
     assert compose is not None
     project = Project(compose)
+    removed = row.get("remove", [])
     try:
         for container in stopped:
             project.stop(container, grace_s=5)
+        for service in removed:
+            _remove(project, service)
         run = _settled(lab, set(broken), tmp_path)
     finally:
+        for service in removed:
+            compose_program.up(compose, service, copies=1)
         for container in stopped:
             project.start(container)
         if stopped:
             await_running(project, *stopped, *COPIES)
     expect_broken(run, broken)
+
+
+def _remove(project: Project, service: str) -> None:
+    name = f"{project.project.name}-{service}-1"
+    project.act(f"remove {name}", lambda client: client.containers.get(name).remove(force=True))
 
 
 def _settled(lab: Path, broken: set[str], reports: Path) -> Run:
@@ -111,6 +126,19 @@ def _settled(lab: Path, broken: set[str], reports: Path) -> Run:
         if not run.broken() > broken:
             break
     return run
+
+
+def test_what_should_run_is_unknown_where_the_projects_files_cannot_be_read(system: System, tmp_path: Path) -> None:
+    assert system.compose is not None
+    (tmp_path / "docker-compose.yml").write_text("services: [\n")
+    broken = replace(system, compose=replace(system.compose, directory=tmp_path))
+    (target,) = Components().targets(broken)
+    reading = Components().observe(target)
+    found = all_running().check(reading, FACTS)
+    assert found.outcome is Outcome.UNKNOWN
+    assert "docker compose config" in found.observed
+    nowhere = replace(system, compose=replace(system.compose, directory=None))
+    assert all_running().check(Components().observe(Target(nowhere, "compose")), FACTS).outcome is Outcome.MET
 
 
 # -- capabilities

@@ -23,12 +23,12 @@ def mode(path: str, octal: str) -> Accepts[FilesReading]:
     return _about(path, f"{path} has mode {octal}", lambda found: met_if(found.mode == octal, found.words()))
 
 
-def owned(path: str, *, owner: str, group: str) -> Accepts[FilesReading]:
-    """Accept this owner and group."""
+def owned(path: str, *, owner: str, groups: tuple[str, ...]) -> Accepts[FilesReading]:
+    """Accept this owner with one of these groups."""
     return _about(
         path,
-        f"{path} belongs to {owner}:{group}",
-        lambda found: met_if((found.owner, found.group) == (owner, group), found.words()),
+        f"{path} belongs to {' or '.join(f'{owner}:{group}' for group in groups)}",
+        lambda found: met_if(found.owner == owner and found.group in groups, found.words()),
     )
 
 

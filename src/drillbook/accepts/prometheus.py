@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import met_if, not_met, rule, unknown
+from . import met, not_met, rule, unknown
 
 if TYPE_CHECKING:
     from ..model import Accepts, Finding
     from ..probes.prometheus import Watched
 
 
-def one_up() -> Accepts[Watched]:
-    """Accept at least one target that is up; UNKNOWN while none is and some were never asked yet."""
+def all_up() -> Accepts[Watched]:
+    """Accept targets that are all up, one at least; UNKNOWN while none is down and some were never asked yet.
+
+    The runbook's own command shows them and looks at none: defect CM-19.
+    """
 
     def check(watched: Watched) -> Finding:
         if not watched.targets:
@@ -20,8 +23,10 @@ def one_up() -> Accepts[Watched]:
         up = [one for one in watched.targets if one.health == "up"]
         observed = f"{len(up)} of {len(watched.targets)} up"
         down = next((one for one in watched.targets if one.health == "down"), None)
-        if not up and down is None:
-            return unknown(f"{observed}, none was asked yet")
-        return met_if(bool(up), observed + (f", {down.address}: {down.error}" if down else ""))
+        if down is not None:
+            return not_met(f"{observed}, {down.address}: {down.error}")
+        if len(up) < len(watched.targets):
+            return unknown(f"{observed}, the others were not asked yet")
+        return met(observed)
 
-    return rule("at least one active target of the job is up", check)
+    return rule("all active targets of the job are up, one at least", check)

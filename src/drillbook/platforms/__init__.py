@@ -2,6 +2,7 @@
 
 from .capabilities import (
     BearsMarks,
+    Declares,
     Discovers,
     Executed,
     Executes,
@@ -33,6 +34,7 @@ from .claims import Changed, KeepsClaim, Kept
 __all__ = [
     "BearsMarks",
     "Changed",
+    "Declares",
     "Discovers",
     "Executed",
     "Executes",

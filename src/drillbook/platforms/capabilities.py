@@ -234,6 +234,14 @@ class BearsMarks(Protocol):
         ...
 
 
+class Declares(Protocol):
+    """Knows what the system's definition has, whether any of it was ever made or not."""
+
+    def declared(self) -> tuple[str, ...]:
+        """Return the components that the definition has. Raises CannotObserve."""
+        ...
+
+
 class Discovers(Protocol):
     """Knows the running copies of the API, which come and go."""
 

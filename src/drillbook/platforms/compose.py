@@ -20,6 +20,7 @@ from . import compose_program
 from .capabilities import (
     EXECUTE_S,
     BearsMarks,
+    Declares,
     Discovers,
     Executed,
     Executes,
@@ -103,6 +104,11 @@ class Project:
         idle = frozenset[str]() if entry is None else entry.kept_from_work()
         found = [self._state(one, idle) for one in containers]
         return tuple(sorted(found, key=lambda state: state.name))
+
+    def declared(self) -> tuple[str, ...]:
+        """Return the components that the project's files declare. Raises CannotObserve."""
+        services = compose_program.services(self.project)
+        return tuple(API if service == self.project.service else service for service in services)
 
     def discover(self) -> tuple[Instance, ...]:
         """Return the containers of the system's own service. Raises CannotObserve, also when there is none."""
@@ -374,7 +380,7 @@ class ComposePlatform:
         """Return the capability, or Missing with the reason."""
         if self._project is None:
             return Missing(f"{self._name}: the environment names no project; set project under [compose]")
-        if capability is Scales:
+        if capability in (Scales, Declares):
             reason = compose_program.why_not(self._project.project)
             return cast("C", self._project) if reason is None else Missing(reason)
         if capability in _GIVEN:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..model import CannotObserve
 from .capabilities import PlatformRefused
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _VERSION_S = 10
 _UP_S = 120
+_READ_S = 5
 _INHERITED = ("HOME", "PATH", "TMPDIR", "XDG_RUNTIME_DIR")
 
 
@@ -35,24 +37,49 @@ def up(project: ComposeProject, service: str, *, copies: int) -> None:
     reason = why_not(project)
     if reason is not None:
         raise PlatformRefused(f"scale {service}: {reason}", mend="see above")
-    command = [*(_program() or ()), "--progress", "quiet", "--project-name", project.name, *words]
+    try:
+        _run(project, ["--progress", "quiet", *words], limit_s=_UP_S)
+    except _Failed as error:
+        raise PlatformRefused(f"scale {service}: docker compose: {error}", mend="docker compose ps") from None
+
+
+def services(project: ComposeProject) -> tuple[str, ...]:
+    """Return the services that a project's files declare, those of the active profiles. Raises CannotObserve."""
+    reason = why_not(project)
+    if reason is not None:
+        raise CannotObserve(reason, mend="see above")
+    try:
+        text = _run(project, ["config", "--services"], limit_s=_READ_S)
+    except _Failed as error:
+        raise CannotObserve(
+            f"docker compose config: {error}", mend=f"run docker compose config --services in {project.directory}"
+        ) from None
+    return tuple(sorted(text.split()))
+
+
+class _Failed(Exception):
+    """Compose did not do what it was asked for; the text says why."""
+
+
+def _run(project: ComposeProject, words: list[str], *, limit_s: int) -> str:
+    """Run Compose in the project's directory; return what it prints. Raises _Failed with its last line."""
     try:
         done = subprocess.run(
-            command,
+            [*(_program() or ()), "--project-name", project.name, *words],
             cwd=project.directory,
             env=_environment(project.host),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
-            timeout=_UP_S,
+            timeout=limit_s,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PlatformRefused(f"scale {service}: docker compose: {error}", mend="docker compose ps") from None
+        raise _Failed(str(error)) from None
     if done.returncode:
-        said = [line for line in done.stdout.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
-        raise PlatformRefused(f"scale {service}: docker compose: {said[-1]}", mend="docker compose ps")
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise _Failed(said[-1] if said else f"exit status {done.returncode}")
+    return done.stdout
 
 
 def _environment(host: str | None) -> dict[str, str]:

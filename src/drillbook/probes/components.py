@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..model import CannotObserve, System, Target
-from ..platforms import InstanceState, Lists, Missing, platform_of
+from ..platforms import Declares, InstanceState, Lists, Missing, platform_of
 from .base import ReadingProbe
 
 
@@ -15,6 +15,10 @@ class Listing:
     """Every copy of every component."""
 
     instances: tuple[InstanceState, ...]
+    declared: tuple[str, ...] = ()
+    """The components that the definition has; empty where the platform knows of none that it does not list."""
+    undeclared: str | None = None
+    """Why the definition could not be read, where there is one to read."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,15 @@ class Components(ReadingProbe[Listing]):
 
     def observe(self, target: Target) -> Listing:
         """List. Raises CannotObserve when the platform does not answer or cannot list."""
-        lists = platform_of(target.system).can(Lists)  # type: ignore[type-abstract] # a protocol is asked for by its type
+        platform = platform_of(target.system)
+        lists = platform.can(Lists)  # type: ignore[type-abstract] # a protocol is asked for by its type
         if isinstance(lists, Missing):
             raise CannotObserve(lists.reason, mend="run where the platform can be listed")
-        return Listing(lists.list_instances())
+        declares = platform.can(Declares)  # type: ignore[type-abstract] # as above
+        listed = lists.list_instances()
+        if isinstance(declares, Missing):
+            return Listing(listed)
+        try:
+            return Listing(listed, declares.declared())
+        except CannotObserve as broken:
+            return Listing(listed, undeclared=broken.reason)

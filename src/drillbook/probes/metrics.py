@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -9,6 +10,8 @@ from typing import ClassVar
 from ..model import CannotObserve, System, Target
 from .base import ReadingProbe
 from .http import Answer, fetch, per_instance
+
+_BEFORE_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,14 @@ class Exposition:
 
 @dataclass(frozen=True)
 class Metrics(ReadingProbe[Exposition]):
-    """The metrics page of every instance."""
+    """The metrics page of every instance.
 
+    Attributes:
+        after: a path of the API that is asked before the page, whatever it answers: a counter that has counted nothing
+            yet has no samples, and right after a deploy nobody has asked for anything (runbook defect CM-18).
+    """
+
+    after: str | None = None
     reading: ClassVar[type[Exposition]] = Exposition
 
     def targets(self, system: System) -> tuple[Target, ...]:
@@ -51,6 +60,9 @@ class Metrics(ReadingProbe[Exposition]):
                 mend=f"set metrics for {target.name} under systems.{target.system.name}.api",
             )
         assert target.instance is not None
+        if self.after is not None and target.instance.url:
+            with contextlib.suppress(CannotObserve):  # others judge what it answers
+                fetch(target, "GET", target.instance.url.rstrip("/") + self.after, timeout_s=_BEFORE_S)
         answer, text = fetch(target, "GET", url, access=target.instance.metrics_access)
         if answer.failure or answer.status is None or answer.status >= 400:  # noqa: PLR2004 - RFC 9110
             return Exposition(answer)
