@@ -26,6 +26,7 @@ def test_every_acknowledged_write_survives_sigkill(scenario: Scenario) -> None:
         traffic.flow(seconds=1)
         with sights.StartUpWatch(scenario, instance) as watch:
             scenario.recover(kill)
+            watch.await_healthy(timeout_s=15)
             traffic.flow(seconds=1)
         scenario.record(criteria.LIES, watch.sights())
         traffic.await_good(timeout_s=30)

@@ -35,7 +35,8 @@ LIES: Recorded[Sights] = Recorded("health and API during the start-up", Sights)
 BACKENDS: Recorded[Sights] = Recorded("connections before PostgreSQL was stopped", Sights)
 
 LIE = "healthy, but the API refuses"
-NO_BACKENDS = "0 connections of the application"
+TRUTH = "healthy, and the API answers"
+NO_BACKENDS = "connections of the application: 0"
 
 _COMPOSE = frozenset({"process", "compose"})
 """What the runbook says of Compose holds for the lab's processes as well."""
@@ -118,7 +119,7 @@ CRASH = (
         _LOG_ADVICE,
         platforms=frozenset({"process", "systemd"}),
     ),
-    _row("drillbook.durability.healthy-means-open", LIES, scenario.never_seen(LIE), _DATABASE_ADVICE),
+    _row("drillbook.durability.healthy-means-open", LIES, scenario.never_seen(LIE, until=TRUTH), _DATABASE_ADVICE),
     NOTHING_LOST,
     RECOVERS,
 )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Self
 
 from drillbook.accepts.http import shown
+from drillbook.accepts.scenario import BLIND
 from drillbook.model import CannotObserve, Target
 from drillbook.platforms import discovered
+from drillbook.polling import TimedOut, wait_until
 from drillbook.probes.http import request
 from drillbook.probes.postgres import Postgres
 from drillbook.probes.recorded import Ended, Sights
 from drillbook.probes.tails import entries_since, said_since
 
-from .criteria import LIE
+from .criteria import LIE, TRUTH
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,6 +39,7 @@ def ended(system: System, instance: Instance, stopped: Stopped, *, since: float)
         killed=stopped.killed,
         took_s=round(stopped.took_s, 3),
         said=said,
+        failure=stopped.failure,
     )
 
 
@@ -54,8 +58,10 @@ def backends(system: System) -> Sights:
     try:
         state = Postgres().observe(Postgres().targets(system)[0])
     except (CannotObserve, IndexError) as broken:
-        return Sights((f"could not look: {broken}",))
-    return Sights((f"{state.application_backends()} connections of the application",))
+        return Sights((f"{BLIND}: {broken}",))
+    if not state.accepting:
+        return Sights((f"{BLIND}: {state.failure}",))
+    return Sights((f"connections of the application: {state.application_backends()}",))
 
 
 class StartUpWatch:
@@ -82,15 +88,31 @@ class StartUpWatch:
         self._over.set()
         self._thread.join(10)
 
+    def await_healthy(self, *, timeout_s: float) -> None:
+        """Wait until it was seen healthy with an API that answers; whoever judges sees when it never was."""
+        with contextlib.suppress(TimedOut):
+            wait_until(
+                lambda: any(one.startswith(TRUTH) for one in self._seen),
+                what="the instance to be healthy",
+                timeout_s=timeout_s,
+                every_s=0.1,
+            )
+
     def sights(self) -> Sights:
         """Return what was seen."""
         return Sights(tuple(self._seen))
 
     def _look(self) -> None:
         while not self._over.wait(0.05):
-            instance = self._starting()
-            if instance is not None and instance.url is not None:
-                self._seen.append(self._sight(Target(self._system, instance.name, instance), instance.url))
+            try:
+                instance = self._starting()
+                if instance is not None and instance.url is not None:
+                    self._seen.append(self._sight(Target(self._system, instance.name, instance), instance.url))
+            except CannotObserve as broken:  # there is no way to it yet: nobody is told that it is healthy
+                self._seen.append(f"not reached: {broken}")
+            except Exception as crash:  # noqa: BLE001 - whatever it is, what comes after goes unseen
+                self._seen.append(f"{BLIND}: {type(crash).__name__}: {crash}")
+                return
 
     def _starting(self) -> Instance | None:
         """Return the instance itself, or the one that has come in its place; None before there is one."""
@@ -101,8 +123,11 @@ class StartUpWatch:
     def _sight(target: Target, base: str) -> str:
         health = request(target, "GET", f"{base}/health", timeout_s=2)
         api = request(target, "GET", f"{base}{_EXAMPLE}", timeout_s=2)
-        refused = api.status is not None and api.status >= 500  # noqa: PLR2004 - RFC 9110
-        if health.get("status") == "healthy" and refused:
+        healthy = health.get("status") == "healthy"
+        refused = api.status is None or api.status >= 500  # noqa: PLR2004 - RFC 9110
+        if healthy and not refused:
+            return f"{TRUTH}: {api.summary()}"
+        if healthy:
             still = request(target, "GET", f"{base}/health", timeout_s=2)
             if still.get("status") == "healthy":
                 return f"{LIE}: {api.summary()} at {time.strftime('%H:%M:%S', time.gmtime())}"

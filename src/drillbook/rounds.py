@@ -112,7 +112,10 @@ def until_good(
         journal.write("round", number=number, good=not open_ones, open=[verdict.id for verdict in open_ones])
         elapsed_s = time.monotonic() - began
         out_of_time = elapsed_s + patience.pause_s > _limit_s(patience)
-        if good_in_a_row >= patience.good_rounds or out_of_time:
+        settled = good_in_a_row >= patience.good_rounds
+        if settled or out_of_time:
+            if not (settled or open_ones):
+                journal.write("unsettled", good_in_a_row=good_in_a_row, wanted=patience.good_rounds)
             return Round(number, seen)
         progress(_progress_line(number, elapsed_s, patience, open_ones, good_in_a_row, len(cases)))
         time.sleep(patience.pause_s)

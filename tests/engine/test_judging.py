@@ -184,3 +184,37 @@ def test_start_up_messages_count_in_order_and_since_the_start(
 def test_prometheus_gets_through_only_when_it_gets_through_to_all(healths: tuple[str, ...], expected: Outcome) -> None:
     watched = Watched("job", tuple(Scraped(f"http://{number}", health) for number, health in enumerate(healths)))
     assert outcome(prometheus.all_up(), watched) is expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[2026-11-21T10:00:00Z] ERROR storage lost",
+        "\x1b[2m2026-11-21T10:00:00Z\x1b[0m \x1b[31mERROR\x1b[0m llm_config: storage lost",
+        'ts=2026-11-21T10:00:00Z level=error msg="storage lost"',
+        "error: storage lost",
+        "2026-11-21 10:00:00,123 - app - ERROR - storage lost",
+        "2026/11/21 10:00:00 [error] 12#12: storage lost",
+        '{"level": 50, "msg": "storage lost"}',
+        '{"severity": "ERR", "message": "storage lost"}',
+        "thread 'main' (123) panicked at src/main.rs:7",
+    ],
+)
+def test_an_error_is_an_error_however_the_logger_writes_it(line: str) -> None:
+    assert outcome(logs.no_errors_in_window(), log(line)) is Outcome.NOT_MET
+    assert outcome(logs.no_errors_in_tail(), log(line)) is Outcome.NOT_MET
+
+
+def test_a_log_that_says_no_level_anywhere_cannot_be_free_of_errors() -> None:
+    said = log("2026-11-21T09:59:00Z storage lost", "2026-11-21T09:59:10Z all is well")
+    assert outcome(logs.no_errors_in_window(), said) is Outcome.UNKNOWN
+    assert outcome(logs.no_errors_in_tail(), said) is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("started_at", "expected"),
+    [("2026-11-21T09:58:55Z", Outcome.MET), ("2026-11-21T09:00:00Z", Outcome.UNKNOWN), (None, Outcome.MET)],
+)
+def test_a_log_that_was_rotated_away_does_not_reach_back(started_at: str | None, expected: Outcome) -> None:
+    young = log("2026-11-21T09:59:00Z INFO serving", started_at=started_at)
+    assert outcome(logs.no_errors_in_window(), young) is expected

@@ -155,6 +155,19 @@ def test_within_waits_for_one_consistent_good_round(lab_environment: Path, tmp_p
     assert "round 1, " in run.output
 
 
+def test_good_rounds_that_never_came_in_a_row_are_not_green(lab_environment: Path, tmp_path: Path) -> None:
+    run = gate(lab_environment, "-k", "quick", "--within=2s", "--good-rounds=99", reports=tmp_path)
+    assert run.exit_status == 10, run.output
+    assert set(run.verdicts().values()) == {"MET"}
+    assert "of 99 good rounds in a row when time was up" in run.output
+
+
+def test_good_rounds_without_the_time_for_them_are_a_mistake(lab_environment: Path, tmp_path: Path) -> None:
+    run = gate(lab_environment, "-k", "quick", "--good-rounds=2", reports=tmp_path)
+    assert run.exit_status == 4, run.output
+    assert "say with --within how long they may take" in run.output
+
+
 def test_the_deadline_makes_what_is_unseen_unknown(lab_environment: Path, tmp_path: Path) -> None:
     run = gate(lab_environment, "--deadline=1ms", "-k", "uptime-incrementing", reports=tmp_path)
     assert run.exit_status == 10, run.output

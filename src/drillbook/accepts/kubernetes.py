@@ -122,11 +122,11 @@ def secret_in_use(secret: str, key: str) -> Accepts[PodList]:
 
     def check(listing: PodList) -> Finding:
         users = [pod for pod in listing.pods if wanted in pod.secret_keys]
-        if any(pod.serves for pod in users):
-            return met(f"{sum(pod.serves for pod in users)} ready pods cannot start without {wanted}")
         missing = [pod for pod in users if pod.waiting.startswith("CreateContainerConfigError")]
         if missing:
             return not_met(f"{missing[0].name} cannot start: {missing[0].waiting[:160]}")
+        if any(pod.serves for pod in users):
+            return met(f"{sum(pod.serves for pod in users)} ready pods cannot start without {wanted}")
         return unknown(f"no ready pod refers to {wanted}, and this account may not read Secrets")
 
     return rule(f"{wanted} is there: a pod that needs it is ready", check)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..probes.logs import Entry, LogReading
 
 
+_NO_LEVELS = "no entry says its level (ERROR, level=error ...): whether there are errors cannot be told"
+
+
 def no_errors_in_window() -> Accepts[LogReading]:
     """Accept a log without ERROR entries in the last five minutes that really reaches back so far."""
 
@@ -23,7 +26,9 @@ def no_errors_in_window() -> Accepts[LogReading]:
         if log.errors_in_window:
             return not_met(f"{log.errors_in_window} in the last 5 minutes, first: {_shown(log.first_errors[0])}")
         if not log.window_covered:
-            return unknown("no ERROR entry seen, but the log read does not reach back 5 minutes")
+            return unknown("no ERROR entry seen, but the log read reaches back neither 5 minutes nor to the start")
+        if not log.levels_known:
+            return unknown(_NO_LEVELS)
         return met(f"0 among the entries of the last 5 minutes ({len(log.tail)} entries read)")
 
     return _dated("no ERROR entry in the last 5 minutes", check)
@@ -36,6 +41,8 @@ def no_errors_in_tail() -> Accepts[LogReading]:
         errors = [entry for entry in log.tail if entry.level in ERROR_LEVELS]
         if errors:
             return not_met(f"{len(errors)} of the last {len(log.tail)}, first: {_shown(errors[0])}")
+        if not log.levels_known:
+            return unknown(_NO_LEVELS)
         return met(f"0 of the last {len(log.tail)}")
 
     return _dated("no ERROR among the last 100 log entries", check)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from ..probes.recorded import Downtime, Ended, InFlight, Sights, Steps, WriteLosses
 
 
+BLIND = "could not look"
+"""How a look begins that saw nothing."""
+
+
 def nothing_dropped() -> Accepts[InFlight]:
     """Accept when every request that was in flight got a good answer; none in flight is UNKNOWN."""
 
@@ -46,7 +50,10 @@ def exited_with(code: int) -> Accepts[Ended]:
     def check(end: Ended) -> Finding:
         if end.exit_code is None:
             return unknown(f"{end.instance}: the platform did not tell")
-        return met_if(end.exit_code == code, f"{end.instance}: {end.exit_code}")
+        return met_if(
+            end.exit_code == code and end.failure is None,
+            f"{end.instance}: {end.exit_code}" + (f", {end.failure}" if end.failure else ""),
+        )
 
     return rule(f"exit status {code}", check)
 
@@ -172,25 +179,35 @@ def step_within(name: str, limit_s: float) -> Accepts[Steps]:
 
 
 def seen(text: str) -> Accepts[Sights]:
-    """Accept when one of the looks contained this text; no look is UNKNOWN."""
+    """Accept when one of the looks contained this text; no look, or only ones that saw nothing, is UNKNOWN."""
 
     def check(sights: Sights) -> Finding:
-        if not sights.seen:
-            return unknown("nobody looked")
-        found = next((one for one in sights.seen if text in one), None)
-        return met(found) if found else not_met(f"{len(sights.seen)} looks, last: {sights.seen[-1]}")
+        looks = [one for one in sights.seen if not one.startswith(BLIND)]
+        if not looks:
+            return unknown(sights.seen[-1] if sights.seen else "nobody looked")
+        found = next((one for one in looks if text in one), None)
+        return met(found) if found else not_met(f"{len(looks)} looks, last: {looks[-1]}")
 
     return rule(f'says "{text}" while the fault is in effect', check)
 
 
-def never_seen(text: str) -> Accepts[Sights]:
-    """Accept when no look contained this text; no look is UNKNOWN."""
+def never_seen(text: str, *, until: str) -> Accepts[Sights]:
+    """Accept when no look contained this text up to one that contained ``until``.
+
+    UNKNOWN when none did, or one saw nothing: what was not looked at may have said it.
+    """
 
     def check(sights: Sights) -> Finding:
-        if not sights.seen:
-            return unknown("nobody looked")
         found = next((one for one in sights.seen if text in one), None)
-        return not_met(found) if found else met(f"{len(sights.seen)} looks, last: {sights.seen[-1]}")
+        if found:
+            return not_met(found)
+        blind = next((one for one in sights.seen if one.startswith(BLIND)), None)
+        if blind:
+            return unknown(blind)
+        if not any(until in one for one in sights.seen):
+            last = f"last: {sights.seen[-1]}" if sights.seen else "nobody looked"
+            return unknown(f'{len(sights.seen)} looks, none with "{until}"; {last}')
+        return met(f"{len(sights.seen)} looks, last: {sights.seen[-1]}")
 
     return rule(f'never says "{text}" while the fault is in effect', check)
 

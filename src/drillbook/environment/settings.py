@@ -118,6 +118,14 @@ class ApiSettings(AccessSettings):
     log: Path | None = None
     instances: tuple[InstanceSettings, ...] = ()
 
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [one.name for one in self.instances]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"expected a name of its own for each of the instances, found {', '.join(twice)} twice")
+        return self
+
 
 class DatabaseSettings(Strict):
     """PostgreSQL or Redis by address."""

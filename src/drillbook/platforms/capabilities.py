@@ -83,6 +83,8 @@ class Stopped:
     took_s: float
     said: tuple[str, ...] | None = None
     """Its last log lines, where the platform takes its log away with it; None where they stay, or were not readable."""
+    failure: str | None = None
+    """What the platform calls it, where it counts as failed whatever its status."""
 
 
 @dataclass(frozen=True, slots=True)

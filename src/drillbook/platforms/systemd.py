@@ -82,7 +82,7 @@ _WHY_NOT: dict[Any, str] = {
     RollsOut: "systemd runs what is installed on the host: its package manager rolls out",
     RollsBack: "systemd keeps no earlier version of what it runs: the host's package manager may",
 }
-_JOURNAL = "journalctl {quiet}-o json --output-fields=MESSAGE,PRIORITY -u {{unit}}"
+_JOURNAL = "journalctl {quiet}-o json --all --output-fields=MESSAGE,PRIORITY -u {{unit}}"
 _AFTER_START = f"""
 start=$(systemctl show --timestamp=unix -P ExecMainStartTimestamp {{unit}}) || exit 1
 [ -z "$start" ] || {_JOURNAL.format(quiet="--quiet ")} --since "$start" | head -n {{first}}
@@ -177,7 +177,8 @@ class Units:
             except TimedOut as error:
                 raise PlatformRefused(f"stop {name}: {error}", mend="look at the unit") from None
         took_s = (dt.datetime.now(dt.UTC) - began).total_seconds()
-        return Stopped(gone.exit_code or 0, killed or gone.result in ("timeout", "watchdog"), took_s)
+        failure = f"failed ({gone.result})" if gone.active_state == "failed" else None
+        return Stopped(gone.exit_code, killed or gone.result in ("timeout", "watchdog"), took_s, failure=failure)
 
     def kill(self, name: str) -> None:
         """Kill all its processes and return when the main one is proven dead. Raises PlatformRefused, CannotObserve."""
@@ -431,11 +432,11 @@ def _log_line(row: Mapping[str, Any]) -> str:
     text = bytes(message).decode("utf-8", errors="replace") if isinstance(message, list) else str(message or "")
     if text.startswith("{"):
         return text
-    level = _LEVELS[int(row.get("PRIORITY") or _INFO) % len(_LEVELS)]
-    if text.startswith("Traceback (most recent call last)"):
-        level = "ERROR"
+    own, priority = lines.parse(text), int(row.get("PRIORITY") or _INFO) % len(_LEVELS)
+    level = own.level if own.level in lines.LEVELS and priority >= _INFO else _LEVELS[priority]
+    message = own.message if own.level in lines.LEVELS and own.level != "ERROR" else text
     at = dt.datetime.fromtimestamp(int(row.get("__REALTIME_TIMESTAMP") or 0) / 1_000_000, dt.UTC)
-    return json.dumps({"timestamp": at.isoformat(), "level": level, "message": text})
+    return json.dumps({"timestamp": at.isoformat(), "level": level, "message": message})
 
 
 def _last_line(text: str) -> str:

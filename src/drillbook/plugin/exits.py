@@ -1,6 +1,7 @@
 """The exit status of a run: green only when something was judged and nothing speaks against it.
 
-Beyond pytest's own (0 to 6): 10 when something is UNKNOWN and nothing is NOT_MET, 11 when nothing was judged or a
+Beyond pytest's own (0 to 6): 10 when something is UNKNOWN, or the good rounds that were asked for never came in a row,
+and nothing is NOT_MET; 11 when nothing was judged or a
 selected scenario was refused.
 """
 
@@ -48,7 +49,7 @@ def _from(run: summary.Summary, session: pytest.Session) -> int:
         return int(pytest.ExitCode.TESTS_FAILED)
     if run.refused:
         return NOTHING_JUDGED
-    if unknown:
+    if unknown or run.unsettled:
         return UNKNOWN
     return int(pytest.ExitCode.OK) if run.count("MET") else NOTHING_JUDGED
 

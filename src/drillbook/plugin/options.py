@@ -6,13 +6,11 @@ import argparse
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from ..model import Severity
 from ..rounds import Patience
-
-if TYPE_CHECKING:
-    import pytest
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)?$")
 _UNITS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
@@ -88,7 +86,9 @@ def add(parser: pytest.Parser) -> None:
 
 
 def read(config: pytest.Config) -> Options:
-    """Return the options of this run."""
+    """Return the options of this run. Raises UsageError for ones that contradict each other."""
+    if config.getoption("good_rounds") > 1 and not config.getoption("within"):
+        raise pytest.UsageError("--good-rounds asks for more than one round: say with --within how long they may take")
     return Options(
         environment=config.getoption("env"),
         expect_version=config.getoption("expect_version"),

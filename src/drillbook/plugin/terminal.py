@@ -96,6 +96,8 @@ def _show_the_rest(reporter: pytest.TerminalReporter, run: summary.Summary) -> N
         reporter.write_line(f"not judged: {name} ({reason})", yellow=True)
     for test, reason in run.refused:
         reporter.write_line(f"refused: {test}: {reason}", red=True)
+    if run.unsettled:
+        reporter.write_line(f"not settled: {run.unsettled} when time was up; raise --within", yellow=True)
     for waiver in run.expired_waivers:
         reporter.write_line(f"expired waiver: {waiver}: renew or remove it", red=True)
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _EXCERPT = 300
 _BETWEEN_READS_S = 0.03
 _LARGEST = 8 * 1024 * 1024
+ENTRY = "entry"
+"""What the address is called by which users come in, beside the instances: copies may serve and nobody get to them."""
 UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
 
@@ -59,14 +61,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Get(ReadingProbe[Answer]):
-    """``GET path`` on every instance of the API; a JSON body is parsed."""
+    """``GET path`` on every instance of the API, and where its users come in; a JSON body is parsed."""
 
     path: str
     reading: ClassVar[type[Answer]] = Answer
 
     def targets(self, system: System) -> tuple[Target, ...]:
-        """Return every instance of the API."""
-        return per_instance(system)
+        """Return every instance of the API, and its entry where that is another address."""
+        entry = system.entry
+        if entry is None or any(instance.url == entry.url for instance in system.instances):
+            return per_instance(system)
+        return (*per_instance(system), Target(system, ENTRY, replace(entry, name=ENTRY)))
 
     def source(self, target: Target) -> str:
         """Return ``GET <address>``."""

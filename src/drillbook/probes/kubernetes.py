@@ -78,10 +78,13 @@ class PodState:
     secret_keys: tuple[str, ...]
     """``secret/key`` of every reference that a container cannot start without. Names alone: no value is ever read."""
 
+    is_ready: bool = True
+    """The pod's own condition Ready: a lost node or a readiness gate says no while every container says yes."""
+
     @property
     def serves(self) -> bool:
-        """Whether every container runs and is ready."""
-        return self.phase == "Running" and 0 < self.containers == self.ready and not self.ending
+        """Whether every container runs and is ready, and the pod itself."""
+        return self.phase == "Running" and 0 < self.containers == self.ready and self.is_ready and not self.ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +268,9 @@ def _pod(found: Object) -> PodState:
         ending="deletionTimestamp" in found["metadata"],
         waiting=": ".join(filter(None, (waiting[0].get("reason"), waiting[0].get("message")))) if waiting else "",
         secret_keys=tuple(_secret_keys(found)),
+        is_ready=any(
+            one["type"] == "Ready" and one["status"] == "True" for one in found["status"].get("conditions") or []
+        ),
     )
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .. import clock
 from ..model import CannotObserve, System, Target
-from ..platforms import Lists, LogText, Missing, ReadsLogs, platform_of
+from ..platforms import Lists, LogText, Missing, ReadsLogs, lines, platform_of
 from .base import ReadingProbe
 from .http import per_instance
 
@@ -21,8 +19,8 @@ _TAIL = 100
 _START = 60
 _SHOWN = 5
 _LIMIT_BYTES = 4 << 20
-_PLAIN = re.compile(r"^(?P<at>\d{4}-\d\d-\d\d[T ]\S+)?\s*\[?(?P<level>[A-Z]{4,9})\]?[:\s]+(?P<message>.*)$")
-_CRASH = re.compile(r"^Traceback \(most recent call last\)|^panic:|^thread '.*' panicked")
+_FIRST_WORDS_S = 30
+"""A service says something within so many seconds of its start: a log that begins later has lost its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,8 @@ class LogReading:
     window_covered: bool
     """Whether the reading reaches back to the window's beginning."""
     newest_at: str | None
+    levels_known: bool = True
+    """Whether any entry says its level: without, the absence of errors says nothing."""
 
 
 @dataclass(frozen=True)
@@ -110,28 +110,27 @@ def sort(text: LogText, *, taken_at: str, started_at: str | None) -> LogReading:
         tail=tuple(entries[-_TAIL:]),
         errors_in_window=len(errors),
         first_errors=tuple(errors[:_SHOWN]),
-        window_covered=text.whole or bool(known and min(known) <= window_begin),
+        window_covered=_reaches_back(text, min(known, default=None), window_begin, start),
         newest_at=max(known).isoformat() if known else None,
+        levels_known=any(entry.level in lines.LEVELS for entry in entries),
     )
 
 
+def _reaches_back(
+    text: LogText, oldest: dt.datetime | None, window_begin: dt.datetime, start: dt.datetime | None
+) -> bool:
+    """Say whether a log reaches back to the window's begin, or to the start of an instance that is younger."""
+    if oldest is None:
+        return text.whole
+    if oldest <= window_begin:
+        return True
+    return text.whole and (start is None or oldest <= start + dt.timedelta(seconds=_FIRST_WORDS_S))
+
+
 def parse_line(line: str) -> Entry:
-    """Parse one line: JSON with the usual names, else ``[time] LEVEL message``, else a message without a level."""
-    if line.startswith("{"):
-        try:
-            row: dict[str, Any] = json.loads(line)
-        except ValueError:
-            return Entry(None, "", line)
-        at = row.get("timestamp") or row.get("time") or row.get("ts") or row.get("@timestamp")
-        level = row.get("level") or row.get("severity") or ""
-        message = row.get("message") or row.get("msg") or ""
-        return Entry(str(at) if at else None, str(level).upper(), str(message))
-    if _CRASH.match(line):
-        return Entry(None, "ERROR", line)
-    plain = _PLAIN.match(line)
-    if plain is None:
-        return Entry(None, "", line)
-    return Entry(plain["at"], plain["level"], plain["message"])
+    """Parse one line of a log: see ``lines.parse``."""
+    found = lines.parse(line)
+    return Entry(found.at, found.level, found.message)
 
 
 def _time(entry: Entry) -> dt.datetime | None:

@@ -16,6 +16,7 @@ _BACKENDS = """
     SELECT application_name, count(*)
       FROM pg_stat_activity
      WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+       AND usename = current_user
      GROUP BY application_name
 """
 
@@ -34,7 +35,7 @@ class PostgresState:
     accepting: bool
     failure: str | None = None
     backends: dict[str, int] = field(default_factory=dict)
-    """Client backends of this database by application_name, without the probing session."""
+    """Client backends of this database and this role by application_name, without the probing session."""
     max_connections: int = 0
 
     def application_backends(self) -> int:

@@ -26,6 +26,8 @@ class Ended:
     took_s: float
     said: tuple[Entry, ...] | None
     """Its log entries since it was told; None when its log could not be read."""
+    failure: str | None = None
+    """What the platform calls it, where it counts as failed whatever its status."""
 
 
 @dataclass(frozen=True, slots=True)

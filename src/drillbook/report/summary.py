@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,8 @@ class Summary:
     """Whether a fault may still be in."""
     drills: tuple[str, ...] = ()
     """One line a drill: what it measured."""
+    unsettled: str | None = None
+    """Why a good last round is not enough, where it is not."""
 
     def count(self, outcome: str) -> int:
         """Count the verdicts with this outcome that nothing excuses."""
@@ -90,51 +92,48 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
     lines: dict[tuple[str, str], Line] = {}
     not_judged: dict[str, str] = {}
     refused: dict[str, str] = {}
-    drills: list[str] = []
-    left_behind = False
-    expired: list[str] = []
+    said: dict[str, list[str]] = {"drill": [], "unsettled": [], "expired-waiver": [], "left-behind": []}
     for record in records:
         match record.kind:
             case "run":
-                data = record.data
-                facts = RunFacts(
-                    run_id,
-                    data["environment"],
-                    tuple(data["systems"]),
-                    record.at,
-                    drillbook=data["drillbook"],
-                )
+                facts = _run(run_id, record)
             case "verdict":
                 lines[record.data["test"], record.data["id"]] = _line(record.data)
             case "not-judged":
                 not_judged[record.data["id"]] = record.data["reason"]
             case "refused":
                 refused[record.data["test"]] = record.data["reason"]
-            case "left-behind":
-                left_behind = True
-            case "drill":
-                drills.append(str(record.data["line"]))
-            case "expired-waiver":
-                expired.append(f"{record.data['id']} ({record.data['owner']}, until {record.data['expires']})")
+            case "drill" | "unsettled" | "expired-waiver" | "left-behind":
+                said[record.kind].append(_said(record))
             case "end":
-                facts = RunFacts(
-                    run_id,
-                    facts.environment,
-                    facts.systems,
-                    facts.start,
-                    record.at,
-                    facts.drillbook,
-                    record.data["exit_status"],
-                )
+                facts = replace(facts, end=record.at, exit_status=record.data["exit_status"])
     return Summary(
         facts,
         tuple(lines.values()),
         tuple(not_judged.items()),
-        tuple(expired),
+        tuple(said["expired-waiver"]),
         tuple(refused.items()),
-        left_behind,
-        tuple(drills),
+        bool(said["left-behind"]),
+        tuple(said["drill"]),
+        next(iter(said["unsettled"]), None),
     )
+
+
+def _said(record: journal.Record) -> str:
+    data = record.data
+    match record.kind:
+        case "drill":
+            return str(data["line"])
+        case "unsettled":
+            return f"{data['good_in_a_row']} of {data['wanted']} good rounds in a row"
+        case "expired-waiver":
+            return f"{data['id']} ({data['owner']}, until {data['expires']})"
+    return record.kind
+
+
+def _run(run_id: str, record: journal.Record) -> RunFacts:
+    data = record.data
+    return RunFacts(run_id, data["environment"], tuple(data["systems"]), record.at, drillbook=data["drillbook"])
 
 
 def write(summary: Summary, directory: Path) -> None:
@@ -162,6 +161,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "refused": [{"test": test, "reason": reason} for test, reason in summary.refused],
         "left_behind": summary.left_behind,
         "drills": list(summary.drills),
+        "unsettled": summary.unsettled,
     }
 
 

@@ -47,6 +47,8 @@ def whole(summary: Summary) -> list[str]:
             rows += block(line)
     rows += [f"not judged: {name} ({reason})" for name, reason in summary.not_judged]
     rows += [f"refused: {test}: {reason}" for test, reason in summary.refused]
+    if summary.unsettled:
+        rows.append(f"not settled: {summary.unsettled} when time was up; raise --within")
     rows += [f"expired waiver: {text}: renew or remove it" for text in summary.expired_waivers]
     rows += summary.drills
     rows.append(f"{counts(summary)}   {summary.run.id}   exit {summary.run.exit_status}")
