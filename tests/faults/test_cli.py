@@ -24,6 +24,13 @@ def test_an_environment_that_nobody_knows_is_an_error(command: str, capsys: pyte
     assert told.out == ""
 
 
+@pytest.mark.parametrize("command", ["recover", "abort"])
+def test_a_run_here_before_does_not_make_its_name_known(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    LocalClaim.take("elsewhere", run="").release()  # the folder stays; its file was given by a path, from another place
+    assert main([command, "--env", "elsewhere"]) == 4
+    assert "nobody looked" in capsys.readouterr().err
+
+
 def test_a_file_with_a_mistake_does_not_keep_local_records_from_being_undone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -208,7 +208,9 @@ def test_a_fault_takes_effect_and_its_undo_needs_data_alone(
 
 def test_the_containers_label_says_as_what_they_may_be_disrupted(lab: Path, tmp_path: Path) -> None:
     other = tmp_path / "prod.toml"
-    other.write_text(lab.read_text("utf-8").replace('name = "lab"', 'name = "prod"'))
+    text = lab.read_text("utf-8").replace('name = "lab"', 'name = "prod"')
+    other.write_text(text.replace("[disruption]", "[disruption]\nmarker = 'marker'", 1))
+    (tmp_path / "marker").write_text("prod\n")  # a file beside the environment's says nothing about the target
     refused = enter(load(other), "prod", run=str(tmp_path), lease_s=60)
     assert isinstance(refused, Refusal)
     assert "the label drillbook.marker of every container of project" in refused.reason

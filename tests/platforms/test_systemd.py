@@ -16,7 +16,7 @@ from drillbook.faults import KillInstance, PauseInstance, StopInstance
 from drillbook.faults import families as _families
 from drillbook.faults.undo import Undo, perform
 from drillbook.model import CannotObserve, SystemdHost
-from drillbook.platforms import Kills, Lists, Missing, Pauses, ReadsLogs, Starts, Stops, platform_of
+from drillbook.platforms import KeepsClaim, Kills, Lists, Missing, Pauses, ReadsLogs, Starts, Stops, platform_of
 from drillbook.platforms.systemd import Units
 from drillbook.polling import wait_until
 from drillbook.trace import broken_on
@@ -170,6 +170,19 @@ def test_a_host_behind_a_jump_host_is_reached_by_the_users_ssh_config(host: Host
     assert set(run.verdicts().values()) == {"MET" if greets else "UNKNOWN"}, run.output
     assert run.exit_status == (0 if greets else 10)
     assert took_s < 10
+
+
+def test_a_claim_that_we_may_not_see_is_not_no_claim(calm: Host) -> None:
+    keeps = platform_of(calm.system).can(KeepsClaim)  # type: ignore[type-abstract] # a protocol is asked for by its type
+    assert not isinstance(keeps, Missing)
+    assert keeps.read_claim() is None
+    calm.root("chown root:root /var/lib/drillbook")
+    try:
+        with pytest.raises(CannotObserve, match="permission denied"):
+            keeps.read_claim()
+    finally:
+        calm.root("chown drillbook: /var/lib/drillbook")
+    assert keeps.read_claim() is None
 
 
 def test_a_missing_unit_is_not_met_and_not_a_broken_eye(host: Host) -> None:

@@ -87,6 +87,28 @@ def test_a_plan_shows_faults_undo_and_refusals_and_changes_nothing(environment: 
     assert not (tmp_path / "reports").exists()
 
 
+def test_a_drill_that_goes_too_far_with_its_last_fault_does_not_do_its_first(environment: Path, tmp_path: Path) -> None:
+    before = states(environment)
+    environment.write_text(environment.read_text().replace("instances = 4", "instances = 3"))
+    drill = "chaos/drills/test_full_restart.py"
+    plan = pytest_on(environment, drill, "--plan", "--disrupt=lab", reports=tmp_path / "plan")
+    assert plan.exit_status == 11, plan.output
+    run = disrupt(environment, drill, reports=tmp_path / "reports")
+    assert run.exit_status == 11, run.output
+    assert "at most 3 may be" in run.output
+    assert states(environment) == before
+
+
+def test_clients_that_never_got_going_are_ended_and_leave_nothing(environment: Path, tmp_path: Path) -> None:
+    run = start(environment, tmp_path / "reports", SHUTDOWN)
+    wait_until(lambda: list((tmp_path / "reports").rglob("ledger.jsonl")), what="the ledger", timeout_s=40)
+    run.send_signal(signal.SIGHUP)  # the terminal is closed while the clients warm up
+    output = run.communicate(timeout=60)[0]
+    assert run.returncode == 2, output
+    assert "traffic-cleanup" in kinds(tmp_path / "reports")
+    assert not leftovers()
+
+
 def test_an_environment_that_is_held_is_refused_to_the_second(environment: Path, tmp_path: Path) -> None:
     first = start(environment, tmp_path / "first", CRASH)
     try:

@@ -17,6 +17,7 @@ from drillbook.traffic.availability import (
     Recovery,
     Rules,
     Sample,
+    bad_share,
     classify,
     measure,
 )
@@ -284,3 +285,14 @@ def test_outages_hold_every_bad_sample_once(seed: int) -> None:
         assert before.end is not None
         assert after.begin - before.end >= RULES.sustained_s
     assert found.downtime_s <= 12.0 + 1e-6
+
+
+@pytest.mark.parametrize("over_s", [1.0, 3.0, 6.0])
+def test_what_hangs_is_bad_before_it_ends(over_s: float) -> None:
+    rules = Rules(rate_per_s=10, bad_after_ms=250, sustained_s=1)
+    good = [Sample(number, 1000 + number / 10, 0.0, 5.0, Answered.OK, 200, 0) for number in range(50)]
+    assert bad_share(good, rules, now=1004.95, over_s=over_s) == 0
+    assert bad_share(good, rules, now=1010.0, over_s=over_s) == pytest.approx(1.0, abs=0.25)
+    every_other = [*good, *(replace(good[0], number=n, at=1000 + n / 10) for n in range(50, 120, 2))]
+    assert bad_share(every_other, rules, now=1011.9, over_s=over_s) == pytest.approx(0.5, abs=0.1)
+    assert bad_share([], rules, now=1000.0, over_s=over_s) is None

@@ -213,7 +213,8 @@ def _described(name: str) -> tuple[str, tuple[System, ...]]:
     from ..faults.records import folder_of  # noqa: PLC0415 - see the module
 
     records = "/" in name and not name.endswith(".toml")
-    if records or (name not in known() and not name.endswith(".toml") and folder_of(name).is_dir()):
+    left_here = not name.endswith(".toml") and any(folder_of(name).glob("*.json"))
+    if records or (name not in known() and left_here):
         return name, ()
     path = locate(name)
     environment = load(path)

@@ -121,8 +121,8 @@ class Scenario:
         self._session.check()
         self._say(f"{self.name}: {fault.fault.name}")
         at = time.time()
+        self._watch(fault)  # the harm itself may take its time, and clients suffer meanwhile
         fault.inject()
-        self._watch(fault)
         return at
 
     def recover(self, fault: Injection) -> None:

@@ -12,7 +12,7 @@ from ..model import Target
 from ..polling import TimedOut, wait_until
 from ..probes.http import Answer, request
 from ..probes.recorded import Downtime, WriteLosses
-from ..traffic.availability import Availability, NotRecovered, Quality, between, quality
+from ..traffic.availability import Availability, NotRecovered, Quality, bad_share, between, quality
 from ..traffic.in_flight import SlowRequests, slow_requests
 from ..traffic.ledger import Ledger
 from ..traffic.sampler import Sampler
@@ -111,10 +111,16 @@ class Traffic:
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
-        self._write_canary()
-        self._sampler.start()
-        self._ledger.start()
-        self._await_floor()
+        try:
+            self._write_canary()
+            self._sampler.start()
+            self._ledger.start()
+            self._await_floor()
+        except BaseException:  # nobody would end them otherwise: without an entry there is no exit
+            self._sampler.kill()
+            self._ledger.kill()
+            self._clean_up()
+            raise
         return self
 
     def __exit__(
@@ -158,13 +164,8 @@ class Traffic:
         wait_until(good, what="sustained good service", timeout_s=timeout_s, every_s=0.2)
 
     def bad_share(self, *, over_s: float) -> float | None:
-        """Return the share of bad samples in the last seconds, None when there are no samples."""
-        found = self._sampler.availability()
-        now = time.time()
-        recent = between(found.samples, now - over_s, now)
-        if not recent:
-            return None
-        return sum(quality(one, found.rules) is not Quality.GOOD for one in recent) / len(recent)
+        """Return the share of bad samples in the last seconds, None before there are any. Raises CannotObserve."""
+        return bad_share(self._sampler.samples(), self._sampler.rules, now=time.time(), over_s=over_s)
 
     def stop(self) -> None:
         """End both; ``downtime`` and ``losses`` can be asked afterwards."""

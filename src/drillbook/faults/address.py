@@ -1,11 +1,13 @@
 """How an undo finds its target again: plain data, from which any process, on any machine, can reach the platform.
 
 Files in an address are those of the machine that wrote it; whoever undoes from another one puts its own in their place.
-The API server of a cluster stands in it: a kubeconfig whose context was changed since then must not lead elsewhere.
+The API server of a cluster and the engine that DOCKER_HOST named stand in it: a kubeconfig whose context was changed
+since then, or a shell without the variable, must not lead elsewhere.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +52,8 @@ def _write_compose(system: System) -> dict[str, Json]:
     if system.compose is None:
         raise PlatformRefused(f"{system.name}: the environment names no project", mend="set project under [compose]")
     found = system.compose
-    return {"project": found.name, "engine": found.host, "service": found.service, "balancer": found.balancer}
+    engine = found.host or os.environ.get("DOCKER_HOST") or None
+    return {"project": found.name, "engine": engine, "service": found.service, "balancer": found.balancer}
 
 
 def _write_systemd(system: System) -> dict[str, Json]:

@@ -101,10 +101,13 @@ def _not_asked_for(environment: Environment, disrupt: str | None) -> Refusal | N
 
 
 def _not_marked(environment: Environment) -> Refusal | None:
+    """Ask every target; a file beside the environment's stands for those alone that can bear no mark themselves."""
+    refused = [_not_borne(environment, system) for system in environment.systems.values()]
+    return next((one for one in refused if one is not None), None) if refused else _not_in_file(environment)
+
+
+def _not_in_file(environment: Environment) -> Refusal | None:
     marker = environment.disruption.marker
-    if marker is None and environment.systems:
-        refused = [_not_borne(environment, system) for system in environment.systems.values()]
-        return next((one for one in refused if one is not None), None)
     if marker is None:
         return _no_marker(environment)
     path = environment.path.parent / marker
@@ -132,7 +135,7 @@ def _not_borne(environment: Environment, system: System) -> Refusal | None:
     """Ask the target itself, where its platform can bear marks (labels)."""
     bears = platform_of(system).can(BearsMarks)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if isinstance(bears, Missing):
-        return _no_marker(environment)
+        return _not_in_file(environment)
     try:
         marks = bears.marks()
     except CannotObserve as unseen:

@@ -93,7 +93,7 @@ class Victims:
             lands_within_s: how long the harm may go unseen when its author dies over it.
         """
         if kind == START and _replaces(self.system):
-            return replicas.restore(self.system, self.component, self.of_total)
+            return replicas.awaited(self.system, self.component)
         landing: dict[str, Json] = {_LANDS: lands_within_s} if lands_within_s else {}
         return Undo(kind, {**address_of(self.system), "names": list(self.names), **landing})
 

@@ -18,12 +18,24 @@ if TYPE_CHECKING:
     from ..model import Json, System
 
 RESTORE = "replicas.restore"
+AWAIT = "replicas.await"
 _END_S = 60.0
 
 
 def restore(system: System, component: str, replicas: int) -> Undo:
     """Return the undo that asks for so many copies again, where none are asked for, and waits until they run."""
     return Undo(RESTORE, {**address_of(system), "component": component, "replicas": replicas})
+
+
+def awaited(system: System, component: str) -> Undo:
+    """Return the undo of a copy's end where the platform replaces it: to wait until as many run as are asked for.
+
+    Raises:
+        CannotObserve: nobody can say how many are asked for.
+        PlatformRefused: this platform asks for none.
+    """
+    ask(system, Scales).replicas(component)  # what replaces it is there, under this name
+    return Undo(AWAIT, {**address_of(system), "component": component})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +143,32 @@ class _Restore:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class _Await:
+    """Asks for nothing: how many copies there should be was never changed, and is somebody else's to decide."""
+
+    system: System
+    component: str
+
+    def healed(self) -> str | None:
+        """Return the evidence that all copies that are asked for run, or None. Raises CannotObserve."""
+        try:
+            asked_for = ask(self.system, Scales).replicas(self.component)
+        except TargetGone as gone:
+            return gone.reason
+        copies = _copies(self.system, self.component)
+        running = all(state.running for state in copies) and len(copies) == asked_for
+        return (shown(copies) if copies else f"no copy of {self.component} is asked for any more") if running else None
+
+    def landing_s(self) -> float:
+        """A pod that was told to end shows it."""
+        return 0.0
+
+    def heal(self) -> bool:
+        """Wait: the platform itself replaces what has ended."""
+        return False
+
+
 def _copies(system: System, component: str) -> tuple[InstanceState, ...]:
     return tuple(state for state in listed(system) if state.component == component)
 
@@ -143,3 +181,4 @@ def _parse(data: Mapping[str, Json]) -> _Restore:
 
 
 register(RESTORE, _parse)
+register(AWAIT, lambda data: _Await(system_at(data), text(data, "component")))

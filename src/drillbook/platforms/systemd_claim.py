@@ -43,7 +43,8 @@ class HostClaim:
 
     def read_claim(self) -> Kept | None:
         """Return the claim, None when there is none. Raises CannotObserve."""
-        said = self._shell.run(f"[ ! -e {FILE} ] || base64 -w 0 {FILE}")
+        seen = f"[ ! -d {FOLDER} ] || [ -x {FOLDER} ] || {{ echo 'permission denied' >&2; exit 1; }}"
+        said = self._shell.run(f"{seen}; [ ! -e {FILE} ] || base64 -w 0 {FILE}")
         if said.status:
             raise CannotObserve(f"cannot read {self.place}: {said.err.strip()}", mend=f"ls -l {FOLDER} on the host")
         if not said.out.strip():

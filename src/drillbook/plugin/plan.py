@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from ..faults import Blast
     from .gate import Gate
 
 
@@ -45,13 +46,15 @@ def _lines(gate: Gate, script: Script) -> Iterator[tuple[str, bool]]:
     except Refused as reason:
         yield f"refused: {reason}", True
         return
+    before: list[Blast] = []
     for fault in faults:
         hit = fault.blast
         share = f"{len(hit.instances)} of {hit.of_total} {hit.component}"
         yield f"fault     {fault.name}: {', '.join(hit.instances)} ({share})", False
         yield f"undo      {fault.undo.kind} {json.dumps(dict(fault.undo.data))}", False
-        if refusal := permit(gate.environment, gate.options.disrupt, fault.blast):
+        if refusal := permit(gate.environment, gate.options.disrupt, hit, active=before):
             yield f"refused   {refusal.reason}", True
+        before.append(hit)
     traffic = script.traffic.within(gate.environment.systems[script.system].max_rps)
     yield f"traffic   {traffic.samples_per_s:g} reads/s and {traffic.writes_per_s:g} writes/s", False
     yield f"holds     {', '.join(row.id for row in held_on(script, gate.environment.platform))}", False

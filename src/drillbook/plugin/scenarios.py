@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..drill.scenario import Scenario, Script
     from ..environment import Environment
-    from ..faults import FaultSession
+    from ..faults import Blast, FaultSession
     from .gate import Gate
 
 SCENARIOS = pytest.StashKey["Scenarios"]()
@@ -45,6 +45,8 @@ class Scenarios:
         if not self._gate.options.plan or self._config.option.collectonly:
             if any(script_of(item) for item in session.items) and self._gate.worker is None:
                 signal.signal(signal.SIGTERM, _end_like_ctrl_c)
+                if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: meant to outlive its terminal
+                    signal.signal(signal.SIGHUP, _end_like_ctrl_c)
             return None
         from .plan import show  # noqa: PLC0415 - only with --plan
 
@@ -110,10 +112,12 @@ class Scenarios:
         if environment.mutations_namespace is None:
             raise Refused("its clients write, and [mutations] does not allow that here")
         session = self._open(environment)
+        before: list[Blast] = []
         for fault in prepare(script, environment):
-            refusal = permit(environment, options.disrupt, fault.blast, claim=session.claim)
+            refusal = permit(environment, options.disrupt, fault.blast, active=before, claim=session.claim)
             if refusal is not None:
                 raise Refused(f"{fault.name}: {refusal.reason}")
+            before.append(fault.blast)
         return session
 
     def _open(self, environment: Environment) -> FaultSession:
@@ -154,10 +158,11 @@ def scenario(request: pytest.FixtureRequest) -> Scenario:
     return request.config.stash[SCENARIOS].tell(request.node)
 
 
-def _end_like_ctrl_c(_number: int, _frame: FrameType | None) -> None:
-    """Let a SIGTERM end the run as Ctrl-C does: faults are undone, the summary is written."""
+def _end_like_ctrl_c(number: int, _frame: FrameType | None) -> None:
+    """Let a SIGTERM, or a terminal that was closed, end the run as Ctrl-C does: faults are undone, clients end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt("SIGTERM")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 __all__ = ["Scenarios", "scenario", "scenario_test"]

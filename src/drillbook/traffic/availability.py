@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _TOLERANCE_S = 1e-6
+_WRITTEN_S = 0.25
+"""How long an end may take to be known here."""
 _SERVER_ERROR, _THROTTLED, _SUCCESS = 500, 429, range(200, 300)
 SLOW = "slow"
 
@@ -230,6 +233,30 @@ def settled(samples: Iterable[Sample]) -> tuple[Sample, ...]:
             break
         found.append(sample)
     return tuple(found)
+
+
+def bad_share(samples: Sequence[Sample], rules: Rules, *, now: float, over_s: float) -> float | None:
+    """Return the share of bad starts among those due in the last seconds; None before any was due.
+
+    A start that is older than ``bad_after_ms`` and has no end yet is bad: while everything hangs nothing finishes.
+
+    Args:
+        samples: in any order, those that have finished.
+        rules: what is bad, and how often starts are due.
+        now: seconds since the epoch, as the samples are dated.
+        over_s: how far to look back.
+    """
+    if not samples:
+        return None
+    first = min(samples, key=lambda sample: sample.number)
+    begin = first.at - first.number * rules.interval_s
+    newest = math.floor((now - rules.bad_after_ms / 1000 - _WRITTEN_S - begin) / rules.interval_s)
+    oldest = max(0, min(newest, math.ceil((now - over_s - begin) / rules.interval_s)))
+    if newest < 0:
+        return None
+    ended = {sample.number: sample for sample in samples if oldest <= sample.number <= newest}
+    good = sum(quality(sample, rules) is Quality.GOOD for sample in ended.values())
+    return 1 - good / (newest - oldest + 1)
 
 
 def between(samples: Sequence[Sample], begin: float, end: float | None) -> Sequence[Sample]:

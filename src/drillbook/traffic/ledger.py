@@ -160,6 +160,10 @@ class Ledger:
         left = {key: answer.reason for key, answer in answers.items() if isinstance(answer, Unread)}
         return CleanUp(len(answers) - len(left), tuple(left), tuple(dict.fromkeys(left.values())))
 
+    def kill(self) -> None:
+        """End it at once, wherever it is; what it wrote down stays."""
+        self._child.kill()
+
     def __enter__(self) -> Self:
         return self.start()
 

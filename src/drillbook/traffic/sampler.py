@@ -87,6 +87,10 @@ class Sampler:
             self._samples += map(parse_sample, self._child.stop())
             return measure(self._samples, self.rules)
 
+    def kill(self) -> None:
+        """End it at once, wherever it is; what it wrote down stays."""
+        self._child.kill()
+
     def __enter__(self) -> Self:
         return self.start()
 
