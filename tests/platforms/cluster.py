@@ -100,12 +100,14 @@ class Cluster:
         planted = f"LLM_CONFIG_DEFECT={','.join(defects)}"
         self.kubectl("set", "env", "deployment/llm-config-manager", planted, f"ROUND={self.rounds}")
         self.settle()
-        wait_until(self._is_scraped, what="Prometheus to have asked the new copies, and no others", timeout_s=SCRAPED_S)
+        self._await_scraped()
 
     def heal(self) -> None:
-        """See that nothing is planted any more."""
+        """See that nothing is planted any more, and that Prometheus knows the copies that are there."""
         if self.dirty:
             self.renew([])
+        else:
+            self._await_scraped()
 
     def settle(self) -> None:
         """Wait until every controller has what it wants and no pod is on its way out."""
@@ -122,6 +124,9 @@ class Cluster:
 
         wait_until(same, what="the pods to come to rest", timeout_s=SETTLE_S, every_s=0.5)
 
+    def _await_scraped(self) -> None:
+        wait_until(self._is_scraped, what="Prometheus to have asked the copies, and no others", timeout_s=SCRAPED_S)
+
     def _is_scraped(self) -> bool:
         """Say whether Prometheus has asked the copies that are there now, and only them: old ones stay up a while."""
         targets = f"/api/v1/namespaces/{self.namespace}/services/prometheus:9090/proxy/api/v1/targets?state=active"
@@ -130,7 +135,7 @@ class Cluster:
         except AssertionError:  # Prometheus does not answer, or not yet
             return False
         copies = json.loads(self.kubectl("get", "pods", "-l", "app=llm-config-manager", "--output=json"))["items"]
-        asked = {row["labels"]["instance"] for row in rows if row["health"] != "unknown"}
+        asked = {row["labels"]["instance"] if row["health"] != "unknown" else "" for row in rows}
         return bool(asked) and asked == {f"{copy['status'].get('podIP')}:9090" for copy in copies}
 
     def _is_settled(self) -> bool:
