@@ -233,7 +233,7 @@ class Service:
 
     def ready(self) -> Service:
         """Return when it says that it is ready."""
-        wait_until(lambda: self.ask("GET", "/ready").status == 200, what=f"readiness, see {self.log}")
+        wait_until(lambda: self.ask("GET", "/ready").status == 200, what=f"readiness, see {self.log}", timeout_s=20)
         return self
 
     def ask(self, method: str, path: str, body: object = None, *, raw: bytes | None = None) -> Answer:
@@ -406,6 +406,7 @@ def test_health_has_the_runbooks_shape(place: Range) -> None:
         assert (check["component"], check["status"]) == (name, "healthy")
         assert check["last_check"].endswith("Z")
         assert 0 <= check["duration_ms"] < 1000
+    time.sleep(0.002)  # it counts in milliseconds
     assert service.health().body["uptime_seconds"] > body["uptime_seconds"]
 
 
@@ -1010,6 +1011,20 @@ def slow_under_load(_place: Range, service: Service) -> None:
     assert max(answer.seconds for answer in answers[20:]) > 0.14
 
 
+def errors_under_load(_place: Range, service: Service) -> None:
+    time.sleep(1.2)  # forget the polls for readiness
+    assert service.get("x").status == 404
+    assert {service.get("x").status for _ in range(200)} == {404, 500}
+    assert {service.put("x", "y").status for _ in range(15)} == {201}
+
+
+def slow_start(_place: Range, service: Service) -> None:
+    first, *_, last = [datetime.fromisoformat(line["timestamp"]) for line in service.lines()]
+    assert last - first > timedelta(seconds=11)
+    assert STARTUP[4] in service.messages()
+    assert healthy(service)
+
+
 def healthy_before_storage(_place: Range, service: Service) -> None:
     assert healthy(service)
     assert STARTUP[1] not in service.messages()
@@ -1045,7 +1060,9 @@ DEFECTS = [
     exit_nonzero,
     silent_shutdown,
     slow_under_load,
+    errors_under_load,
     healthy_before_storage,
+    slow_start,
 ]
 
 
