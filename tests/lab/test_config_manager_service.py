@@ -1013,9 +1013,9 @@ def slow_under_load(_place: Range, service: Service) -> None:
 
 def errors_under_load(_place: Range, service: Service) -> None:
     time.sleep(1.2)  # forget the polls for readiness
-    assert service.get("x").status == 404
-    assert {service.get("x").status for _ in range(200)} == {404, 500}
-    assert {service.put("x", "y").status for _ in range(15)} == {201}
+    assert service.get("never-there").status == 404
+    assert {service.get("never-there").status for _ in range(200)} == {404, 500}
+    assert {service.put("errors", "y").status for _ in range(15)} == {201}
 
 
 def slow_start(_place: Range, service: Service) -> None:
