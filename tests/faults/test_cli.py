@@ -31,6 +31,11 @@ def test_a_run_here_before_does_not_make_its_name_known(command: str, capsys: py
     assert "nobody looked" in capsys.readouterr().err
 
 
+def test_the_path_of_records_needs_no_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recover", "--env", str(tmp_path / "records")]) == 1
+    assert "STILL IN  unknown   unreadable: No such file or directory" in capsys.readouterr().out
+
+
 def test_a_file_with_a_mistake_does_not_keep_local_records_from_being_undone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

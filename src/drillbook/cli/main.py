@@ -212,10 +212,10 @@ def _described(name: str) -> tuple[str, tuple[System, ...]]:
     from ..environment import known, load, locate  # noqa: PLC0415 - see the module
     from ..faults.records import folder_of  # noqa: PLC0415 - see the module
 
-    records = "/" in name and not name.endswith(".toml")
-    left_here = not name.endswith(".toml") and any(folder_of(name).glob("*.json"))
-    if records or (name not in known() and left_here):
-        return name, ()
+    if not name.endswith(".toml"):
+        records = "/" in name
+        if records or (name not in known() and any(folder_of(name).glob("*.json"))):
+            return name, ()
     path = locate(name)
     environment = load(path)
     if environment.lab_systems:
