@@ -31,15 +31,21 @@ def counted() -> Iterator[Waiting]:
         del _thread.waiting
 
 
-def await_turn(key: str, max_rps: float | None) -> None:
-    """Wait until one more request under ``key`` keeps to ``max_rps`` a second; None means that there is no limit."""
+def reserve_turn(key: str, max_rps: float | None) -> float:
+    """Return in how many seconds one more request under ``key`` keeps to ``max_rps`` a second; None is no limit."""
     if max_rps is None:
-        return
+        return 0.0
     with _lock:
         now = time.monotonic()
         at = max(now, _next_turn.get(key, now))
         _next_turn[key] = at + 1 / max_rps
+    return at - now
+
+
+def await_turn(key: str, max_rps: float | None) -> None:
+    """Wait for one's turn, counted where somebody counts. The turn is that of ``reserve_turn``."""
+    wait_s = reserve_turn(key, max_rps)
     waiting: Waiting | None = getattr(_thread, "waiting", None)
     if waiting is not None:
-        waiting.seconds += at - now
-    time.sleep(at - now)
+        waiting.seconds += wait_s
+    time.sleep(wait_s)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..model import Accepts, Facts, Finding
-    from ..probes.logs import Entry, LogReading
+    from ..platforms.lines import Entry
+    from ..probes.logs import LogReading
 
 
 _NO_LEVELS = "no entry says its level (ERROR, level=error ...): whether there are errors cannot be told"

@@ -1,7 +1,7 @@
 """Harm that can be undone: written down before it is done, proved, and undone whatever becomes of the runner."""
 
 from .abort import AbortWatch, Condition, over
-from .guard import Refusal, permit
+from .guard import Refusal, permit, permit_each
 from .handle import Timing, Watchdog
 from .instances import KillInstance, PauseInstance, StopInstance, kill_component, stop_component
 from .lifecycle import Aborted, Blast, DidNotBite, Fault, IllegalUse, Injection, Limits, NotRecovered, State
@@ -39,5 +39,6 @@ __all__ = [
     "leftovers",
     "over",
     "permit",
+    "permit_each",
     "stop_component",
 ]

@@ -11,7 +11,7 @@ from . import targets
 from .records import Held, LeftBehind, LocalClaim, holder_of, leftovers, now_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ..environment import Environment
     from ..model import System
@@ -51,6 +51,16 @@ def permit(
         or _too_much(environment, (*active, blast))
         or _not_ours(environment, claim)
     )
+
+
+def permit_each(
+    environment: Environment, disrupt: str | None, blasts: Iterable[Blast], *, claim: LocalClaim | None = None
+) -> Iterator[Refusal | None]:
+    """Say the same of faults that follow one another, each with those before it still active."""
+    before: list[Blast] = []
+    for blast in blasts:
+        yield permit(environment, disrupt, blast, active=before, claim=claim)
+        before.append(blast)
 
 
 def enter(environment: Environment, disrupt: str | None, *, run: str, lease_s: float) -> LocalClaim | Refusal:

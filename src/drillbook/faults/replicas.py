@@ -106,16 +106,17 @@ class ScaleToZero:
 
     def recovered(self) -> str | None:
         """Return the evidence that as many run as before, or None. Raises CannotObserve."""
-        return _Restore(self.system, self.component, self.replicas).healed()
+        return _Whole(self.system, self.component, self.replicas).healed()
 
 
 @dataclass(frozen=True, slots=True)
-class _Restore:
-    """Asks for copies where none are asked for; any other number is somebody's decision, an autoscaler's perhaps."""
+class _Whole:
+    """Waits until as many copies run as are asked for, whatever number that is: an autoscaler's decision, perhaps."""
 
     system: System
     component: str
-    replicas: int
+    replicas: int | None
+    """How many to ask for where none are; None where the harm left that number alone, so that none is an answer too."""
 
     def healed(self) -> str | None:
         """Return the evidence that all copies that are asked for run, or None. Raises CannotObserve."""
@@ -124,15 +125,20 @@ class _Restore:
         except TargetGone as gone:
             return gone.reason
         copies = _copies(self.system, self.component)
-        running = all(state.running for state in copies) and len(copies) == asked_for
-        return shown(copies) if asked_for and running else None
+        if len(copies) != asked_for or not all(state.running for state in copies):
+            return None
+        if copies:
+            return shown(copies)
+        return f"no copy of {self.component} is asked for any more" if self.replicas is None else None
 
     def landing_s(self) -> float:
         """A pod that was told to end shows it."""
         return 0.0
 
     def heal(self) -> bool:
-        """Ask for them. Raises CannotObserve, PlatformRefused."""
+        """Ask for them, where that is ours to do. Raises CannotObserve, PlatformRefused."""
+        if self.replicas is None:
+            return False
         scales = ask(self.system, Scales)
         try:
             if scales.replicas(self.component):
@@ -143,42 +149,16 @@ class _Restore:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Await:
-    """Asks for nothing: how many copies there should be was never changed, and is somebody else's to decide."""
-
-    system: System
-    component: str
-
-    def healed(self) -> str | None:
-        """Return the evidence that all copies that are asked for run, or None. Raises CannotObserve."""
-        try:
-            asked_for = ask(self.system, Scales).replicas(self.component)
-        except TargetGone as gone:
-            return gone.reason
-        copies = _copies(self.system, self.component)
-        running = all(state.running for state in copies) and len(copies) == asked_for
-        return (shown(copies) if copies else f"no copy of {self.component} is asked for any more") if running else None
-
-    def landing_s(self) -> float:
-        """A pod that was told to end shows it."""
-        return 0.0
-
-    def heal(self) -> bool:
-        """Wait: the platform itself replaces what has ended."""
-        return False
-
-
 def _copies(system: System, component: str) -> tuple[InstanceState, ...]:
     return tuple(state for state in listed(system) if state.component == component)
 
 
-def _parse(data: Mapping[str, Json]) -> _Restore:
+def _parse(data: Mapping[str, Json]) -> _Whole:
     replicas = data.get("replicas")
     if not isinstance(replicas, int) or replicas < 1:
         raise BadUndo(f"expected replicas to be a number of at least 1, got {replicas!r}")
-    return _Restore(system_at(data), text(data, "component"), replicas)
+    return _Whole(system_at(data), text(data, "component"), replicas)
 
 
 register(RESTORE, _parse)
-register(AWAIT, lambda data: _Await(system_at(data), text(data, "component")))
+register(AWAIT, lambda data: _Whole(system_at(data), text(data, "component"), None))

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 _CONFIG_LIMIT_S = 10.0
 _HOLD_EVERY_S = 0.5
 _SLACK_S = 2.0
-_PAUSES_S = (2.0, 10.0)
-"""Between the attempts of one whom nobody can ask again."""
+_PAUSES_S = (0.0, 2.0, 10.0)
+"""Before each attempt of one whom nobody can ask again."""
 _READ = 65536
 
 del _families
@@ -93,7 +93,7 @@ class Watchdog:
         self._alone.set()
         self._fence(cause)
         self._undo_all()  # what was written after the fence and never armed
-        end = time.monotonic() + (self._config.budget_s + _SLACK_S) * (len(_PAUSES_S) + 1) + sum(_PAUSES_S)
+        end = time.monotonic() + (self._config.budget_s + _SLACK_S) * len(_PAUSES_S) + sum(_PAUSES_S)
         for worker in self._workers:
             worker.join(max(0.0, end - time.monotonic()))
         left = self._claim.found()
@@ -248,11 +248,10 @@ class Watchdog:
 
     def _undone_alone(self, guarded: Guarded, cause: str) -> bool:
         """Undo without a runner; more than once, since a database that recovers or a way that is cut takes its time."""
-        for pause_s in (*_PAUSES_S, None):
+        for pause_s in _PAUSES_S:
+            time.sleep(pause_s)
             if self._undo(guarded, cause)[0]:
                 return True
-            if pause_s is not None:
-                time.sleep(pause_s)
         return False
 
     def _hold(self, guarded: Guarded) -> None:

@@ -107,8 +107,7 @@ class Project:
 
     def declared(self) -> tuple[str, ...]:
         """Return the components that the project's files declare. Raises CannotObserve."""
-        services = compose_program.services(self.project)
-        return tuple(API if service == self.project.service else service for service in services)
+        return tuple(self._component_of(service) for service in compose_program.services(self.project))
 
     def discover(self) -> tuple[Instance, ...]:
         """Return the containers of the system's own service. Raises CannotObserve, also when there is none."""
@@ -321,7 +320,9 @@ class Project:
         return str(container.name).removeprefix(f"{self.project.name}-")
 
     def _component(self, container: Container) -> str:
-        service = str(container.labels.get(f"{_LABEL}.service", ""))
+        return self._component_of(str(container.labels.get(f"{_LABEL}.service", "")))
+
+    def _component_of(self, service: str) -> str:
         return API if service == self.project.service else service
 
     def _state(self, container: Container, idle: frozenset[str] | None) -> InstanceState:

@@ -34,15 +34,15 @@ _LOGFMT = re.compile(r'(?:^|\s)(?:level|lvl|severity)="?(?P<level>\w+)"?(?=\s|$)
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
-    """One log line: time as it is written, level in capitals, message. None and empty where it has none."""
+class Entry:
+    """One log line: time (None when it carries none), level and message as separate fields."""
 
     at: str | None
     level: str
     message: str
 
 
-def parse(line: str) -> Parsed:
+def parse(line: str) -> Entry:
     """Parse one line: JSON with the usual names, logfmt, else text with a time and a level before its message.
 
     Levels come back under one name each, whatever the logger calls them (``err``, ``50``, ``SEVERE``: ERROR); a crash
@@ -53,20 +53,20 @@ def parse(line: str) -> Parsed:
         try:
             row: dict[str, Any] = json.loads(line)
         except ValueError:
-            return Parsed(None, "", line)
-        return Parsed(_first(row, _KEYS) or None, level_name(_first(row, _LEVEL_KEYS)), _first(row, _MESSAGE_KEYS))
+            return Entry(None, "", line)
+        return Entry(_first(row, _KEYS) or None, level_name(_first(row, _LEVEL_KEYS)), _first(row, _MESSAGE_KEYS))
     if _CRASH.match(line):
-        return Parsed(None, "ERROR", line)
+        return Entry(None, "ERROR", line)
     stamp = _STAMP.match(line)
     at: str | None = stamp["at"] if stamp else None
     text = line[stamp.end() :] if stamp else line
     if fields := _LOGFMT.search(text):
-        return Parsed(at, level_name(fields["level"]), text)
+        return Entry(at, level_name(fields["level"]), text)
     found = _PLAIN.match(text)
     if found is None:
-        return Parsed(at, "", text)
+        return Entry(at, "", text)
     level = found["level"] or found["marked"] or found["named"]
-    return Parsed(at, level_name(level), found["message"] or found["rest"] or "")
+    return Entry(at, level_name(level), found["message"] or found["rest"] or "")
 
 
 def level_name(said: str) -> str:

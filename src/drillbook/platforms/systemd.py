@@ -433,8 +433,9 @@ def _log_line(row: Mapping[str, Any]) -> str:
     if text.startswith("{"):
         return text
     own, priority = lines.parse(text), int(row.get("PRIORITY") or _INFO) % len(_LEVELS)
-    level = own.level if own.level in lines.LEVELS and priority >= _INFO else _LEVELS[priority]
-    message = own.message if own.level in lines.LEVELS and own.level != "ERROR" else text
+    known = own.level in lines.LEVELS
+    level = own.level if known and priority >= _INFO else _LEVELS[priority]
+    message = own.message if known and own.level != "ERROR" else text
     at = dt.datetime.fromtimestamp(int(row.get("__REALTIME_TIMESTAMP") or 0) / 1_000_000, dt.UTC)
     return json.dumps({"timestamp": at.isoformat(), "level": level, "message": message})
 

@@ -1,8 +1,7 @@
 """The exit status of a run: green only when something was judged and nothing speaks against it.
 
 Beyond pytest's own (0 to 6): 10 when something is UNKNOWN, or the good rounds that were asked for never came in a row,
-and nothing is NOT_MET; 11 when nothing was judged or a
-selected scenario was refused.
+and nothing is NOT_MET; 11 when nothing was judged or a selected scenario was refused.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..drill.ends import Refused
 from ..drill.scenario import Script, held_on, prepare
-from ..faults import permit
+from ..faults import permit_each
 from .exits import NOTHING_JUDGED
 from .selection import script_of
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from ..faults import Blast
     from .gate import Gate
 
 
@@ -46,15 +45,14 @@ def _lines(gate: Gate, script: Script) -> Iterator[tuple[str, bool]]:
     except Refused as reason:
         yield f"refused: {reason}", True
         return
-    before: list[Blast] = []
-    for fault in faults:
+    refusals = permit_each(gate.environment, gate.options.disrupt, [fault.blast for fault in faults])
+    for fault, refusal in zip(faults, refusals, strict=True):
         hit = fault.blast
         share = f"{len(hit.instances)} of {hit.of_total} {hit.component}"
         yield f"fault     {fault.name}: {', '.join(hit.instances)} ({share})", False
         yield f"undo      {fault.undo.kind} {json.dumps(dict(fault.undo.data))}", False
-        if refusal := permit(gate.environment, gate.options.disrupt, hit, active=before):
+        if refusal is not None:
             yield f"refused   {refusal.reason}", True
-        before.append(hit)
     traffic = script.traffic.within(gate.environment.systems[script.system].max_rps)
     yield f"traffic   {traffic.samples_per_s:g} reads/s and {traffic.writes_per_s:g} writes/s", False
     yield f"holds     {', '.join(row.id for row in held_on(script, gate.environment.platform))}", False

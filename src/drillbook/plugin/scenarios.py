@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..drill.scenario import Scenario, Script
     from ..environment import Environment
-    from ..faults import Blast, FaultSession
+    from ..faults import FaultSession
     from .gate import Gate
 
 SCENARIOS = pytest.StashKey["Scenarios"]()
@@ -104,7 +104,7 @@ class Scenarios:
     def _open_for(self, script: Script) -> FaultSession:
         """Return the environment held for faults, when it allows all of this script's. Raises Refused."""
         from ..drill.scenario import prepare  # noqa: PLC0415 - only scenarios pay for it
-        from ..faults import permit  # noqa: PLC0415 - as above
+        from ..faults import permit_each  # noqa: PLC0415 - as above
 
         self._gate.find_instances()
         environment, options = self._gate.environment, self._gate.options
@@ -112,12 +112,12 @@ class Scenarios:
         if environment.mutations_namespace is None:
             raise Refused("its clients write, and [mutations] does not allow that here")
         session = self._open(environment)
-        before: list[Blast] = []
-        for fault in prepare(script, environment):
-            refusal = permit(environment, options.disrupt, fault.blast, active=before, claim=session.claim)
+        faults = prepare(script, environment)
+        blasts = [fault.blast for fault in faults]
+        refusals = permit_each(environment, options.disrupt, blasts, claim=session.claim)
+        for fault, refusal in zip(faults, refusals, strict=True):
             if refusal is not None:
                 raise Refused(f"{fault.name}: {refusal.reason}")
-            before.append(fault.blast)
         return session
 
     def _open(self, environment: Environment) -> FaultSession:

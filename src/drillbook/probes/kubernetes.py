@@ -257,6 +257,8 @@ def _node(found: Object) -> Node:
 
 
 def _pod(found: Object) -> PodState:
+    from ..platforms.kubernetes import is_ready  # noqa: PLC0415 - only a cluster pays for it
+
     states = found["status"].get("containerStatuses") or []
     waiting = [one["state"]["waiting"] for one in states if "waiting" in one["state"]]
     return PodState(
@@ -268,9 +270,7 @@ def _pod(found: Object) -> PodState:
         ending="deletionTimestamp" in found["metadata"],
         waiting=": ".join(filter(None, (waiting[0].get("reason"), waiting[0].get("message")))) if waiting else "",
         secret_keys=tuple(_secret_keys(found)),
-        is_ready=any(
-            one["type"] == "Ready" and one["status"] == "True" for one in found["status"].get("conditions") or []
-        ),
+        is_ready=is_ready(found),
     )
 
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from .. import clock
 from ..model import CannotObserve, System, Target
-from ..platforms import Lists, LogText, Missing, ReadsLogs, lines, platform_of
+from ..platforms import Lists, LogText, Missing, ReadsLogs, platform_of
+from ..platforms.lines import LEVELS, Entry, parse
 from .base import ReadingProbe
 from .http import per_instance
 
@@ -21,15 +22,6 @@ _SHOWN = 5
 _LIMIT_BYTES = 4 << 20
 _FIRST_WORDS_S = 30
 """A service says something within so many seconds of its start: a log that begins later has lost its beginning."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One log line: time (None when it carries none), level and message as separate fields."""
-
-    at: str | None
-    level: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +80,7 @@ class Logs(ReadingProbe[LogReading]):
 
 def sort(text: LogText, *, taken_at: str, started_at: str | None) -> LogReading:
     """Sort a log's lines into what the criteria ask for."""
-    entries = [parse_line(line) for line in text.lines if line.strip()]
+    entries = [parse(line) for line in text.lines if line.strip()]
     times = [_time(entry) for entry in entries]
     known = [time for time in times if time is not None]
     window_begin = clock.parse(taken_at) - dt.timedelta(seconds=WINDOW_S)
@@ -112,7 +104,7 @@ def sort(text: LogText, *, taken_at: str, started_at: str | None) -> LogReading:
         first_errors=tuple(errors[:_SHOWN]),
         window_covered=_reaches_back(text, min(known, default=None), window_begin, start),
         newest_at=max(known).isoformat() if known else None,
-        levels_known=any(entry.level in lines.LEVELS for entry in entries),
+        levels_known=any(entry.level in LEVELS for entry in entries),
     )
 
 
@@ -125,12 +117,6 @@ def _reaches_back(
     if oldest <= window_begin:
         return True
     return text.whole and (start is None or oldest <= start + dt.timedelta(seconds=_FIRST_WORDS_S))
-
-
-def parse_line(line: str) -> Entry:
-    """Parse one line of a log: see ``lines.parse``."""
-    found = lines.parse(line)
-    return Entry(found.at, found.level, found.message)
 
 
 def _time(entry: Entry) -> dt.datetime | None:

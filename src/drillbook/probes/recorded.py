@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..model import CannotObserve, Target
+from ..platforms.lines import Entry
 from .base import ReadingProbe
-from .logs import Entry
 
 if TYPE_CHECKING:
     from ..model import System

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .. import clock
 from ..model import CannotObserve
 from ..platforms import Missing, ReadsLogs, platform_of
-from .logs import Entry, parse_line
+from ..platforms.lines import Entry, parse
 
 if TYPE_CHECKING:
     from ..model import Instance, System
@@ -37,7 +37,7 @@ def said_since(system: System, instance: Instance, since: float) -> tuple[Entry,
 def entries_since(lines: tuple[str, ...], since: float) -> tuple[Entry, ...]:
     """Return the log lines dated at or after ``since`` (seconds since the epoch) as entries, at most 200."""
     begin = dt.datetime.fromtimestamp(since - _ROUNDED_S, dt.UTC)
-    entries = [parse_line(line) for line in lines if line.strip()]
+    entries = [parse(line) for line in lines if line.strip()]
     return tuple(entry for entry in entries if _is_since(entry, begin))[:_MOST]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from .. import pace
 from .client import NOTHING_SENT, Client, Kind, Reply
 from .losses import Absent, Fate, Found, Reading, Unread
 from .openloop import Anchor, Lines, Pace, allow_many_files, read_orders, send_openly
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _RETRY_S = 0.2
 _CONNECT_S = 1.0
+_TURNS = "reading back and cleaning up"
 _REQUEST_TIMEOUT = 408
 _CLIENT_ERRORS = range(400, 500)
 
@@ -139,10 +141,9 @@ async def _for_all(
     end = time.monotonic() + patience.deadline_s
     waiting = iter(keys)
     found: dict[str, Reading] = {}
-    turns = _Turns(patience.max_rps)
 
     async def ask_in_turn(client: Client, key: str) -> Reading:
-        await turns.next()
+        await asyncio.sleep(pace.reserve_turn(_TURNS, patience.max_rps))
         return await ask(client, key)
 
     async def work(client: Client) -> None:
@@ -152,21 +153,6 @@ async def _for_all(
     async with Client(address, timeout_s=patience.timeout_s, connect_timeout_s=_CONNECT_S) as client:
         await asyncio.gather(*(work(client) for _ in range(patience.concurrency)))
     return found
-
-
-class _Turns:
-    """Spaces requests so that they keep to a rate."""
-
-    def __init__(self, max_rps: float | None) -> None:
-        self._apart_s = 1 / max_rps if max_rps else 0.0
-        self._next = time.monotonic()
-
-    async def next(self) -> None:
-        """Wait for the next turn."""
-        now = time.monotonic()
-        at = max(now, self._next)
-        self._next = at + self._apart_s
-        await asyncio.sleep(at - now)
 
 
 async def _ask_until(end: float, ask: Callable[[], Awaitable[Reading]]) -> Reading:

@@ -2,7 +2,7 @@
 
 from .api import Api, api_of
 from .forward import forwarded
-from .platform import KubernetesPlatform
+from .platform import KubernetesPlatform, is_ready
 from .pods import pods_of
 
-__all__ = ["Api", "KubernetesPlatform", "api_of", "forwarded", "pods_of"]
+__all__ = ["Api", "KubernetesPlatform", "api_of", "forwarded", "is_ready", "pods_of"]

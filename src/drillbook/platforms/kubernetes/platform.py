@@ -119,7 +119,7 @@ class KubernetesPlatform:
             return None
         pods = sorted(self._pods(component), key=_name)
         named = [pod for pod in pods if _name(pod) == host.partition(".")[0]]
-        ready = [pod for pod in pods if _is_ready(pod)]
+        ready = [pod for pod in pods if is_ready(pod)]
         chosen = named or ready or pods
         if not chosen:
             raise CannotObserve(f"no pod of {component} is there", mend="kubectl get pods")
@@ -335,7 +335,8 @@ def _is_over(pod: Object) -> bool:
     return pod["status"].get("phase") in ("Succeeded", "Failed")
 
 
-def _is_ready(pod: Object) -> bool:
+def is_ready(pod: Object) -> bool:
+    """Return whether a pod's own condition Ready is true."""
     conditions = pod["status"].get("conditions") or []
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
@@ -349,7 +350,7 @@ def _state(pod: Object, component: str) -> InstanceState:
     elif _is_over(pod) or (codes and not started):
         state = "exited"
     else:
-        state = "running" if _is_ready(pod) else "starting"
+        state = "running" if is_ready(pod) else "starting"
     return InstanceState(
         _name(pod),
         component,
