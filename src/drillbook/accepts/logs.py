@@ -12,8 +12,8 @@ from . import met, met_if, not_met, rule, rule_with_facts, unknown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..dialects import Entry
     from ..model import Accepts, Facts, Finding
-    from ..platforms.lines import Entry
     from ..probes.logs import LogReading
 
 

@@ -8,6 +8,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from .. import dialects
 from ..model import CannotObserve
 from ..polling import TimedOut, wait_until
 from . import lines
@@ -432,8 +433,8 @@ def _log_line(row: Mapping[str, Any]) -> str:
     text = bytes(message).decode("utf-8", errors="replace") if isinstance(message, list) else str(message or "")
     if text.startswith("{"):
         return text
-    own, priority = lines.parse(text), int(row.get("PRIORITY") or _INFO) % len(_LEVELS)
-    known = own.level in lines.LEVELS
+    own, priority = dialects.parse(text), int(row.get("PRIORITY") or _INFO) % len(_LEVELS)
+    known = own.level in dialects.LEVELS
     level = own.level if known and priority >= _INFO else _LEVELS[priority]
     message = own.message if known and own.level != "ERROR" else text
     at = dt.datetime.fromtimestamp(int(row.get("__REALTIME_TIMESTAMP") or 0) / 1_000_000, dt.UTC)

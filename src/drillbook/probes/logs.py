@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .. import clock
+from ..dialects import LEVELS, Entry, read
 from ..model import CannotObserve, System, Target
 from ..platforms import Lists, LogText, Missing, ReadsLogs, platform_of
-from ..platforms.lines import LEVELS, Entry, parse
 from .base import ReadingProbe
 from .http import per_instance
 
@@ -80,7 +80,7 @@ class Logs(ReadingProbe[LogReading]):
 
 def sort(text: LogText, *, taken_at: str, started_at: str | None) -> LogReading:
     """Sort a log's lines into what the criteria ask for."""
-    entries = [parse(line) for line in text.lines if line.strip()]
+    entries = read(text.lines)
     times = [_time(entry) for entry in entries]
     known = [time for time in times if time is not None]
     window_begin = clock.parse(taken_at) - dt.timedelta(seconds=WINDOW_S)
@@ -99,7 +99,7 @@ def sort(text: LogText, *, taken_at: str, started_at: str | None) -> LogReading:
         taken_at=taken_at,
         started_at=started_at,
         since_start=tuple(since_start[:_START]),
-        tail=tuple(entries[-_TAIL:]),
+        tail=entries[-_TAIL:],
         errors_in_window=len(errors),
         first_errors=tuple(errors[:_SHOWN]),
         window_covered=_reaches_back(text, min(known, default=None), window_begin, start),

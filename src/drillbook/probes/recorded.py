@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from ..dialects import Entry
 from ..model import CannotObserve, Target
-from ..platforms.lines import Entry
 from .base import ReadingProbe
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from .. import clock
+from ..dialects import Entry, read
 from ..model import CannotObserve
 from ..platforms import Missing, ReadsLogs, platform_of
-from ..platforms.lines import Entry, parse
 
 if TYPE_CHECKING:
     from ..model import Instance, System
@@ -37,8 +37,7 @@ def said_since(system: System, instance: Instance, since: float) -> tuple[Entry,
 def entries_since(lines: tuple[str, ...], since: float) -> tuple[Entry, ...]:
     """Return the log lines dated at or after ``since`` (seconds since the epoch) as entries, at most 200."""
     begin = dt.datetime.fromtimestamp(since - _ROUNDED_S, dt.UTC)
-    entries = [parse(line) for line in lines if line.strip()]
-    return tuple(entry for entry in entries if _is_since(entry, begin))[:_MOST]
+    return tuple(entry for entry in read(lines) if _is_since(entry, begin))[:_MOST]
 
 
 def _is_since(entry: Entry, begin: dt.datetime) -> bool:
