@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
+from drillbook import timeline
 from drillbook.accepts.http import shown
 from drillbook.accepts.scenario import BLIND
 from drillbook.model import CannotObserve, Target
@@ -30,7 +31,8 @@ _EXAMPLE = "/api/v1/configs/test/example?env=production"
 
 
 def ended(system: System, instance: Instance, stopped: Stopped, *, since: float) -> Ended:
-    """Return how an instance ended, with its log since then (seconds since the epoch)."""
+    """Return how an instance ended, with its log since then (a moment of the run's time line)."""
+    since = timeline.earliest_wall(since)
     kept = stopped.said is None
     said = said_since(system, instance, since) if kept else entries_since(stopped.said or (), since)
     return Ended(

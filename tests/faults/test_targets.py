@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from drillbook.platforms import Changed, Kept
 
 US = Holder("ops", "laptop", 1, "2026-01-01T00:00:00Z", "", 1)
 THEM = Holder("ci", "runner-7", 2, "2026-01-01T00:00:00Z", "", 5)
+NOW_S = 1_000.0
+"""By the target's clock, which nobody else's need agree with."""
 SYSTEM = System("config-manager", "compose")
 RECORD = Record("0a0b", "staging", 5, "kill api", Undo("instances.start", {}), "2026-01-01T00:00:00Z", "")
 
@@ -24,6 +25,9 @@ class Memory:
     """A target's claim, as strict as the strictest."""
 
     place = "memory"
+
+    def clock_s(self) -> float:
+        return NOW_S
 
     def __init__(self) -> None:
         self.kept: Kept | None = None
@@ -60,12 +64,11 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
 
 
 def theirs(*records: Record, expires_in_s: float) -> Document:
-    now = time.time()
-    return Document("staging", "their-token", THEM, Lease(5, now + expires_in_s, now + 3600), records)
+    return Document("staging", "their-token", THEM, Lease(5, NOW_S + expires_in_s, NOW_S + 3600), records)
 
 
 def take(folder: Path) -> Copy:
-    (copy,) = targets.take("staging", [SYSTEM], US, folder / "lock", ends_at=time.time() + 60)
+    (copy,) = targets.take("staging", [SYSTEM], US, folder / "lock", lease_s=60)
     return copy
 
 
@@ -120,7 +123,7 @@ def test_records_stay_when_a_run_lets_go_and_its_lease_is_over_at_once(memory: M
     copy.put(RECORD)
     copy.drop()
     assert memory.document.records == (RECORD,)
-    assert not memory.document.lives
+    assert not memory.document.lives(NOW_S)
 
 
 def test_a_run_that_lost_its_target_does_no_more_harm_and_removes_nothing(memory: Memory, tmp_path: Path) -> None:

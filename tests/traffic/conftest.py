@@ -8,12 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from drillbook import timeline
 from drillbook.polling import wait_until
 from drillbook.traffic.service import Service
 
@@ -62,7 +62,7 @@ class Range:
     def signal(self, number: signal.Signals) -> float:
         """Send a signal and return when, in seconds since 1970."""
         assert self.process is not None
-        at = time.time()
+        at = timeline.now()
         self.process.send_signal(number)
         return at
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from drillbook import timeline
 from drillbook.model import CannotObserve
 from drillbook.traffic.ledger import Ledger, judge, read_history
 from drillbook.traffic.losses import Absent, Fate, Found, Unread
@@ -53,7 +54,7 @@ def test_acknowledged_writes_that_were_kept_in_memory_are_lost_by_a_kill(target:
     with Ledger(target.service, API, file=file) as ledger:
         time.sleep(1)
         target.set(persist=False)
-        lossy_from = time.time()
+        lossy_from = timeline.now()
         time.sleep(1)
         killed = target.kill()
         target.start()
@@ -105,7 +106,7 @@ def test_what_cannot_be_read_is_unread_and_the_wait_is_bounded(target: Range, fi
     assert time.monotonic() - began < 4
     assert found.unread == found.acknowledged > 0
     assert found.unread_reasons == ("refused",)
-    assert found.rpo_s(time.time()) is None
+    assert found.rpo_s(timeline.now()) is None
     with pytest.raises(ValueError, match="could not be read"):
         ledger.lost()
     left = ledger.cleanup(deadline_s=0.5)

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from drillbook import timeline
 from drillbook.model import CannotObserve, Secret
 from drillbook.polling import wait_until
 from drillbook.traffic.availability import Answered, NotRecovered, Recovery
@@ -68,7 +69,7 @@ def test_rto_of_a_killed_service_is_the_time_until_it_is_back(target: Range, fil
         killed = target.kill()
         time.sleep(1)
         target.start()
-        back = time.time()
+        back = timeline.now()
         time.sleep(2)
         found = sampler.stop()
     recovery = found.recovery_after(killed)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .. import clock
+from .. import clock, timeline
 from ..faults import AbortWatch, Fault, FaultSession, Injection, StopInstance, over
 from ..model import CannotObserve, Criterion, Observation, Outcome, System, Verdict, judge
 from ..observations import Want, observe, target_id
@@ -114,13 +114,14 @@ class Scenario:
                 yield traffic
             finally:
                 self._undo_everything()
+                self._note_clock_step()
             self._await_steady("after", timeout_s=self.script.recovers_within_s)
 
     def inject(self, fault: Injection) -> float:
-        """Inject a fault and prove its effect; return when the harm began, in seconds since the epoch."""
+        """Inject a fault and prove its effect; return when the harm began, on the run's time line."""
         self._session.check()
         self._say(f"{self.name}: {fault.fault.name}")
-        at = time.time()
+        at = timeline.now()
         self._watch(fault)  # the harm itself may take its time, and clients suffer meanwhile
         fault.inject()
         return at
@@ -157,8 +158,8 @@ class Scenario:
         self._say(f"{self.name}: {name} verified after {step.took_s:.1f} s: {evidence}")
 
     def stop_step(self, name: str, fault: Injection) -> float:
-        """Inject a stop as a step; its effect is the verification. Return when it began, in epoch seconds."""
-        at = time.time()
+        """Inject a stop as a step; its effect is the verification. Return when it began, on the run's time line."""
+        at = timeline.now()
         self.step(name, lambda: self.inject(fault), fault.fault.in_effect, timeout_s=30)
         return at
 
@@ -238,6 +239,13 @@ class Scenario:
         watch = self._watches.pop(fault.id, None)
         if watch is not None:
             watch.stop()
+
+    def _note_clock_step(self) -> None:
+        """Say that the wall clock was set: figures do not come from it, times shown and other people's logs do."""
+        step_s = timeline.wall_step_s()
+        if step_s:
+            self._say(f"{self.name}: this machine's clock was set by {step_s:+.1f} s; durations do not come from it")
+            self._journal.write("clock-step", scenario=self.name, step_s=round(step_s, 3))
 
     def _undo_everything(self) -> None:
         """Close every injection; one that fails does not keep the others from being tried."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from json import loads
 from typing import TYPE_CHECKING, Self
 
+from .. import timeline
 from ..model import Target
 from ..polling import TimedOut, wait_until
 from ..probes.http import Answer, request
@@ -156,7 +157,7 @@ class Traffic:
 
         def good() -> bool:
             found = self._sampler.availability()
-            now = time.time()
+            now = timeline.now()
             recent = between(found.samples, now - sustained_s, now)
             enough = len(recent) >= self._plan.floor * self._plan.samples_per_s * sustained_s
             return enough and all(quality(one, found.rules) is Quality.GOOD for one in recent)
@@ -165,7 +166,7 @@ class Traffic:
 
     def bad_share(self, *, over_s: float) -> float | None:
         """Return the share of bad samples in the last seconds, None before there are any. Raises CannotObserve."""
-        return bad_share(self._sampler.samples(), self._sampler.rules, now=time.time(), over_s=over_s)
+        return bad_share(self._sampler.samples(), self._sampler.rules, now=timeline.now(), over_s=over_s)
 
     def stop(self) -> None:
         """End both; ``downtime`` and ``losses`` can be asked afterwards."""
@@ -185,7 +186,7 @@ class Traffic:
         )
 
     def downtime(self, fault_at: float) -> Downtime:
-        """Return what clients saw since the fault (seconds since the epoch)."""
+        """Return what clients saw since the fault (a moment of the run's time line)."""
         assert self._availability is not None
         found = self._availability
         recovery = found.recovery_after(fault_at)
@@ -231,7 +232,7 @@ class Traffic:
         plan = self._plan
 
         def enough() -> bool:
-            now = time.time()
+            now = timeline.now()
             samples = self._sampler.availability().good_before(now, plan.warm_up_s)
             writes = self._ledger.history().acknowledged_before(now, plan.warm_up_s)
             return (

@@ -1,6 +1,6 @@
 """One claim on one target: what lies there, and how the run that holds it writes it.
 
-Times in it are of the machine that wrote them; the one who reads allows clocks to differ by ``SKEW_S``.
+Times in it are of the target's own clock, whoever writes or reads: those of two runners may differ by hours.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ..model import CannotObserve
 from ..platforms import Changed, KeepsClaim, Missing, PlatformRefused, platform_of
 from .address import address_of, system_at
-from .records import Holder, Lease, Leftover, Record, now_s
+from .records import Holder, Lease, Leftover, Record
 from .undo import BadUndo
 
 if TYPE_CHECKING:
@@ -68,10 +68,9 @@ class Document:
         except (ValueError, TypeError, KeyError) as error:
             raise BadUndo(f"not a claim of Drillbook: {type(error).__name__}: {error}") from None
 
-    @property
-    def lives(self) -> bool:
-        """Whether its run may still be there."""
-        return now_s() < self.lease.expires_at + SKEW_S
+    def lives(self, target_clock_s: float) -> bool:
+        """Say whether its run may still be there, by the target's own clock (seconds since 1970)."""
+        return target_clock_s < self.lease.expires_at + SKEW_S
 
     def leftovers(self) -> tuple[Leftover, ...]:
         """Return its records as leftovers."""
@@ -99,7 +98,8 @@ class Copy:
 
     def renew(self) -> None:
         """Move the lease on. Raises Fenced, PlatformRefused, CannotObserve."""
-        self._change(lambda now: replace(now, lease=replace(now.lease, expires_at=now_s() + LEASE_S)))
+        expires_at = self.keeps.clock_s() + LEASE_S
+        self._change(lambda now: replace(now, lease=replace(now.lease, expires_at=expires_at)))
 
     def drop(self) -> None:
         """Let go; records that are left stay, for whoever comes next. Raises PlatformRefused, CannotObserve."""
@@ -108,7 +108,7 @@ class Copy:
                 kept, found = self._ours(self.keeps.read_claim())
                 try:
                     if found.records:
-                        ended = replace(found, lease=replace(found.lease, expires_at=now_s() - SKEW_S))
+                        ended = replace(found, lease=replace(found.lease, expires_at=self.keeps.clock_s() - SKEW_S))
                         self.keeps.write_claim(ended.to_text(), over=kept)
                     else:
                         self.keeps.remove_claim(over=kept)

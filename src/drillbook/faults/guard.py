@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..model import CannotObserve
 from ..platforms import BearsMarks, Missing, PlatformRefused, platform_of
 from . import targets
-from .records import Held, LeftBehind, LocalClaim, holder_of, leftovers, now_s
+from .records import Held, LeftBehind, LocalClaim, holder_of, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -89,9 +89,9 @@ def enter(environment: Environment, disrupt: str | None, *, run: str, lease_s: f
 def _taken(environment: Environment, run: str, lease_s: float) -> LocalClaim:
     """Take it here, then on its targets. Raises Held, LeftBehind, CannotObserve, PlatformRefused."""
     claim = LocalClaim.take(environment.name, run=run)
-    systems, ends_at = environment.systems.values(), now_s() + lease_s
+    systems = environment.systems.values()
     try:
-        claim.copies = targets.take(environment.name, systems, claim.holder, claim.target_lock, ends_at=ends_at)
+        claim.copies = targets.take(environment.name, systems, claim.holder, claim.target_lock, lease_s=lease_s)
     except BaseException:
         claim.release()
         raise

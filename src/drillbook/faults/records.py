@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 import socket
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -150,9 +149,9 @@ class Lease:
 
     epoch: int
     expires_at: float
-    """Seconds since 1970; each heartbeat moves it on."""
+    """Seconds since 1970 by the clock of where it lies; each heartbeat moves it on."""
     ends_at: float
-    """Seconds since 1970; nothing moves it."""
+    """Seconds since 1970 by the same clock; nothing moves it."""
 
 
 class Claim(Protocol):
@@ -360,11 +359,6 @@ def write_durably(path: Path, text: str) -> None:
             fresh.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
-
-
-def now_s() -> float:
-    """Return the wall clock, in seconds since 1970: leases are read by other machines."""
-    return time.time()
 
 
 def _lock_or_raise(fd: int, environment: str) -> None:

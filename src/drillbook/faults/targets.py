@@ -9,14 +9,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..platforms import Changed, KeepsClaim
-from ..polling import TimedOut, wait_until
 from .copies import LEASE_S, SKEW_S, Copy, Document, Fenced, keepers, parsed
-from .records import Held, Holder, Lease, LeftBehind, now_s
+from .records import Held, Holder, Lease, LeftBehind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from ..platforms import Kept
 
 _SETTLE_S = 0.3
+_LOOK_EVERY_S = 5.0
 
 
 def look(environment: str, systems: Iterable[System]) -> None:
@@ -34,7 +33,7 @@ def look(environment: str, systems: Iterable[System]) -> None:
 
 
 def take(
-    environment: str, systems: Iterable[System], holder: Holder, lock: Path, *, ends_at: float
+    environment: str, systems: Iterable[System], holder: Holder, lock: Path, *, lease_s: float
 ) -> tuple[Copy, ...]:
     """Take all targets, or none.
 
@@ -43,7 +42,7 @@ def take(
         systems: whose targets.
         holder: who we are.
         lock: a file of this machine, shared by all who write for this run.
-        ends_at: when the run's right to harm ends, in seconds since 1970.
+        lease_s: how long the run has the right to harm.
 
     Raises:
         Held: another run holds one.
@@ -55,7 +54,8 @@ def take(
     try:
         for keeps, address in keepers(systems):
             kept = _free(environment, keeps)
-            lease = Lease(holder.epoch, now_s() + LEASE_S, ends_at)
+            now_s = keeps.clock_s()
+            lease = Lease(holder.epoch, now_s + LEASE_S, now_s + lease_s)
             taken.append(_taken(keeps, address, Document(environment, token, holder, lease), lock, over=kept))
     except BaseException:
         for copy in taken:
@@ -70,7 +70,7 @@ def _free(environment: str, keeps: KeepsClaim) -> Kept | None:
     if kept is None:
         return None
     found = parsed(kept, keeps)
-    if found.lives:
+    if found.lives(keeps.clock_s()):
         raise Held(environment, found.holder)
     if found.records:
         raise LeftBehind(environment, found.leftovers())
@@ -95,24 +95,19 @@ def seize(
         kept = _when_free(environment, keeps, kept, say)
         if kept is not None:
             found = parsed(kept, keeps)
-            ours = replace(found, token=token, holder=holder, lease=replace(found.lease, expires_at=now_s() + LEASE_S))
+            lease = replace(found.lease, expires_at=keeps.clock_s() + LEASE_S)
+            ours = replace(found, token=token, holder=holder, lease=lease)
             taken.append(_taken(keeps, address, ours, lock, over=kept))
     return tuple(taken)
 
 
 def _when_free(environment: str, keeps: KeepsClaim, kept: Kept, say: Callable[[str], None]) -> Kept | None:
-    """Wait until the lease is over, by its clock or because nobody renews it by ours; None when it was let go."""
+    """Wait until the lease is over by the target's clock, at most for one lease; None when it was let go."""
     found = parsed(kept, keeps)
-    began = time.monotonic()
-
-    def over() -> bool:
-        return not found.lives or time.monotonic() - began > LEASE_S + SKEW_S
-
-    while not over():
-        left_s = max(0.0, min(found.lease.expires_at + SKEW_S - now_s(), LEASE_S + SKEW_S))
+    end = time.monotonic() + min(found.lease.expires_at + SKEW_S - keeps.clock_s(), LEASE_S + SKEW_S)
+    while (left_s := end - time.monotonic()) > 0:
         say(f"{environment} was held by {found.holder.words()}; its lease on the target ends in {left_s:.0f} s")
-        with suppress(TimedOut):
-            wait_until(over, what="the lease", timeout_s=5.0, every_s=0.2)
+        time.sleep(min(left_s, _LOOK_EVERY_S))
         now = keeps.read_claim()
         if now is None:
             return None

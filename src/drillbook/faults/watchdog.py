@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import timeline
 from ..journal import Journal
 from ..model import CannotObserve
 from ..platforms import PlatformRefused
@@ -33,7 +34,7 @@ from . import families as _families  # every kind of undo is loaded before the f
 from . import messages
 from .copies import LEASE_S, Fenced, copies_at
 from .messages import Command, Config, Reply
-from .records import Holder, Lease, LocalClaim, Record, folder_of, now_s
+from .records import Holder, Lease, LocalClaim, Record, folder_of
 from .undo import BadUndo, NotUndone, healer_of, perform
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Watchdog:
         self._alone = threading.Event()
         """Set when the runner is gone or this process is to end: undone records are removed."""
         self._out = threading.Lock()
-        self._ends_at = now_s() + config.lease_s
+        self._ends_at = timeline.now() + config.lease_s
         self._last_beat = time.monotonic()
         self._renew()
 
@@ -128,11 +129,11 @@ class Watchdog:
         if self._fenced:
             return select.select(handles, [], [])[0]
         silence_s = self._last_beat + self._config.beat_limit_s - time.monotonic()
-        limit_s = max(0.0, min(silence_s, self._ends_at - now_s()))
+        limit_s = max(0.0, min(silence_s, self._ends_at - timeline.now()))
         return select.select(handles, [], [], limit_s)[0] or select.select(handles, [], [], 0)[0]
 
     def _overdue(self) -> str:
-        if now_s() >= self._ends_at:
+        if timeline.now() >= self._ends_at:
             return f"the lease of {self._config.lease_s:g} s is over"
         if time.monotonic() - self._last_beat >= self._config.beat_limit_s:
             return f"no heartbeat for {self._config.beat_limit_s:g} s"
@@ -273,7 +274,7 @@ class Watchdog:
         worker.start()
 
     def _renew(self) -> None:
-        expires_at = min(now_s() + self._config.beat_limit_s, self._ends_at)
+        expires_at = min(timeline.now() + self._config.beat_limit_s, self._ends_at)
         with contextlib.suppress(OSError):  # the lease is for onlookers; a full disk must not stop the guard
             self._claim.renew(Lease(self._claim.epoch, expires_at, self._ends_at))
 

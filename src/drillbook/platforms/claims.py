@@ -27,6 +27,10 @@ class KeepsClaim(Protocol):
         """Where it is, in words."""
         ...
 
+    def clock_s(self) -> float:
+        """Return the target's own clock, in seconds since 1970: leases there are by it. Raises CannotObserve."""
+        ...
+
     def read_claim(self) -> Kept | None:
         """Return the claim, None when there is none. Raises CannotObserve."""
         ...

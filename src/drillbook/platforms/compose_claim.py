@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import io
 import tarfile
 from typing import TYPE_CHECKING
 
+from ..model import CannotObserve
 from .capabilities import PlatformRefused
 from .claims import Changed, Kept
 
@@ -36,6 +38,14 @@ class EngineClaim:
     def place(self) -> str:
         """Where it is, in words."""
         return f"container {self.name} (never started)"
+
+    def clock_s(self) -> float:
+        """Return the engine's clock, in seconds since 1970. Raises CannotObserve."""
+        said = self._project.look(lambda client: str(client.info().get("SystemTime", "")))
+        try:
+            return dt.datetime.fromisoformat(said).timestamp()
+        except ValueError:
+            raise CannotObserve(f"the engine's SystemTime is {said!r}, no time", mend="run docker info") from None
 
     def read_claim(self) -> Kept | None:
         """Return the claim, None when there is none. Raises CannotObserve."""

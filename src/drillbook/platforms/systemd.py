@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shlex
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -165,7 +166,7 @@ class Units:
 
         The unit's own TimeoutStopSec may kill it earlier: the answer tells.
         """
-        began = dt.datetime.now(dt.UTC)
+        began = time.monotonic()
         self._act(name, _STOP)
         killed = False
         try:
@@ -177,7 +178,7 @@ class Units:
                 gone = self._wait_for_end(name, _KILLED_S)
             except TimedOut as error:
                 raise PlatformRefused(f"stop {name}: {error}", mend="look at the unit") from None
-        took_s = (dt.datetime.now(dt.UTC) - began).total_seconds()
+        took_s = time.monotonic() - began
         failure = f"failed ({gone.result})" if gone.active_state == "failed" else None
         return Stopped(gone.exit_code, killed or gone.result in ("timeout", "watchdog"), took_s, failure=failure)
 

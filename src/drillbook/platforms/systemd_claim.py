@@ -41,6 +41,13 @@ class HostClaim:
         """Where it is, in words."""
         return f"{FILE} on {self._shell.where.host}"
 
+    def clock_s(self) -> float:
+        """Return the host's clock, in seconds since 1970. Raises CannotObserve."""
+        said = self._shell.run("date +%s")
+        if said.status or not said.out.strip().isdecimal():
+            raise CannotObserve(f"cannot read the clock of {self._shell.where.host}", mend="run date +%s on the host")
+        return float(said.out)
+
     def read_claim(self) -> Kept | None:
         """Return the claim, None when there is none. Raises CannotObserve."""
         seen = f"[ ! -d {FOLDER} ] || [ -x {FOLDER} ] || {{ echo 'permission denied' >&2; exit 1; }}"

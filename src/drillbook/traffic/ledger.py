@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from .. import timeline
 from .child import Child, Row, read_rows
 from .losses import Fate, History, Losses, Lost, Reading, Unread, Write, losses
 from .openloop import Pace
@@ -75,7 +76,9 @@ class Ledger:
         self._service, self._api = service, api
         self._rate_per_s = rate_per_s
         pace = Pace(rate_per_s, timeout_s, connect_timeout_s, max_duration_s)
-        orders = WritingOrders(service.address(), api, Keys(prefix, rewrites), pace, str(file.absolute()))
+        orders = WritingOrders(
+            service.address(), api, Keys(prefix, rewrites), pace, str(file.absolute()), timeline.offset_s()
+        )
         self._child = Child("drillbook.traffic.ledger", ORDERS.dump_json(orders), file)
         self._rows: list[Row] = []
         self._losses: Losses | None = None

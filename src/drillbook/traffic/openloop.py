@@ -38,21 +38,6 @@ class Pace:
         return 1 / self.rate_per_s
 
 
-class Anchor:
-    """Ties the monotonic clock to the wall clock once: a step of the wall clock does not tear a run apart."""
-
-    def __init__(self) -> None:
-        self._wall = time.time() - time.monotonic()
-
-    def epoch(self, monotonic: float) -> float:
-        """Return a monotonic time as seconds since 1970, to the microsecond."""
-        return round(self._wall + monotonic, 6)
-
-    def now(self) -> float:
-        """Return the present as seconds since 1970."""
-        return self.epoch(time.monotonic())
-
-
 class Lines:
     """Appends JSON objects to a file, each by one write, so that what is written survives this process."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
+from .. import timeline
 from .availability import Answered, Availability, Rules, Sample, measure
 from .child import Child, Row, read_rows
 from .openloop import Pace
@@ -55,7 +56,7 @@ class Sampler:
         from .sampling import ORDERS, SamplingOrders  # noqa: PLC0415 - loads aiohttp, which a gate does not need
 
         pace = Pace(rate_per_s, timeout_s, connect_timeout_s, max_duration_s)
-        orders = SamplingOrders(service.address(), path, pace, str(file.absolute()))
+        orders = SamplingOrders(service.address(), path, pace, str(file.absolute()), timeline.offset_s())
         self.rules = Rules(rate_per_s, bad_after_ms, sustained_s)
         self._child = Child("drillbook.traffic.sampler", ORDERS.dump_json(orders), file)
         self._samples: list[Sample] = []

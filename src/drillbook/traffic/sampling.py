@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
+from .. import timeline
 from .availability import Answered, classify
 from .client import Client
-from .openloop import Anchor, Lines, Pace, allow_many_files, read_orders, send_openly
+from .openloop import Lines, Pace, allow_many_files, read_orders, send_openly
 from .service import Address
 
 
@@ -22,6 +23,8 @@ class SamplingOrders:
     path: str
     pace: Pace
     file: str
+    timeline_offset_s: float
+    """Where the run's time line counts from; see ``timeline.join``."""
 
 
 ORDERS = TypeAdapter(SamplingOrders)
@@ -30,12 +33,12 @@ ORDERS = TypeAdapter(SamplingOrders)
 def main() -> None:
     """Take orders from stdin and sample until it ends."""
     orders = ORDERS.validate_json(read_orders())
+    timeline.join(orders.timeline_offset_s)
     allow_many_files()
     asyncio.run(_sample(orders))
 
 
 async def _sample(orders: SamplingOrders) -> None:
-    anchor = Anchor()
     lines = Lines(orders.file)
     pace = orders.pace
     async with Client(orders.address, timeout_s=pace.timeout_s, connect_timeout_s=pace.connect_timeout_s) as client:
@@ -50,7 +53,7 @@ async def _sample(orders: SamplingOrders) -> None:
                 lines.write(
                     {
                         "n": number,
-                        "at": anchor.epoch(intended),
+                        "at": timeline.at(intended),
                         "late": round((started - intended) * 1000, 2),
                         "ms": round((time.monotonic() - intended) * 1000, 2),
                         "c": answered,
@@ -59,5 +62,5 @@ async def _sample(orders: SamplingOrders) -> None:
                     }
                 )
 
-        lines.write({"k": "begin", "at": anchor.now(), "rate_per_s": pace.rate_per_s, "timeout_s": pace.timeout_s})
+        lines.write({"k": "begin", "at": timeline.now(), "rate_per_s": pace.rate_per_s, "timeout_s": pace.timeout_s})
         await send_openly(pace, fire, lines)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from .. import pace
+from .. import pace, timeline
 from .client import NOTHING_SENT, Client, Kind, Reply
 from .losses import Absent, Fate, Found, Reading, Unread
-from .openloop import Anchor, Lines, Pace, allow_many_files, read_orders, send_openly
+from .openloop import Lines, Pace, allow_many_files, read_orders, send_openly
 from .service import Address, Call, KeyedApi
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class WritingOrders:
     keys: Keys
     pace: Pace
     file: str
+    timeline_offset_s: float
+    """Where the run's time line counts from; see ``timeline.join``."""
 
 
 ORDERS = TypeAdapter(WritingOrders)
@@ -74,12 +76,12 @@ def fate(reply: Reply, expected: tuple[int, ...]) -> Fate:
 def main() -> None:
     """Take orders from stdin and write until it ends."""
     orders = ORDERS.validate_json(read_orders())
+    timeline.join(orders.timeline_offset_s)
     allow_many_files()
     asyncio.run(_write(orders))
 
 
 async def _write(orders: WritingOrders) -> None:
-    anchor = Anchor()
     lines = Lines(orders.file)
     pace, call, keys = orders.pace, orders.api.write, orders.keys
     headers = {"Content-Type": orders.api.content_type}
@@ -89,16 +91,16 @@ async def _write(orders: WritingOrders) -> None:
             key, value = keys.key(number), keys.value(number)
             started = time.monotonic()
             late_ms = round((started - intended) * 1000, 2)
-            at = anchor.epoch(started)
+            at = timeline.at(started)
             lines.write({"k": "invoke", "n": number, "key": key, "value": value, "at": at, "late": late_ms})
             found, reason = Fate.UNKNOWN, "cut"
             try:
                 reply = await client.send(call.method, call.path_for(key), body=call.body_for(value), headers=headers)
                 found, reason = fate(reply, call.expected), str(reply.status or reply.kind)
             finally:
-                lines.write({"k": "outcome", "n": number, "at": anchor.now(), "c": found, "why": reason})
+                lines.write({"k": "outcome", "n": number, "at": timeline.now(), "c": found, "why": reason})
 
-        lines.write({"k": "begin", "at": anchor.now(), "rate_per_s": pace.rate_per_s, "timeout_s": pace.timeout_s})
+        lines.write({"k": "begin", "at": timeline.now(), "rate_per_s": pace.rate_per_s, "timeout_s": pace.timeout_s})
         await send_openly(pace, fire, lines)
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +160,20 @@ class Api:
         if not (answer.ok or answer.status in (_ABSENT, _CONFLICT)):
             raise CannotObserve(f"{what}: {answer.status} {_message(answer)}", mend="look at the API server")
         return answer
+
+    def clock_s(self) -> float:
+        """Return the API server's clock by the Date of its answer (RFC 9110, 6.6.1), in seconds since 1970.
+
+        Raises:
+            CannotObserve: there was no answer, or no date in it.
+        """
+        what = "GET /version"
+        try:
+            response = self._opened("GET", "/version", {}, silence_s=ANSWER_S)
+            response.read()
+            return parsedate_to_datetime(str(response.getheader("Date"))).timestamp()
+        except Exception as error:  # noqa: BLE001 - as in send; a missing date is a ValueError
+            raise CannotObserve(f"{what}: {_reason(error)}", mend=_LOGIN_MEND) from None
 
     def lines(self, path: str, *, silence_s: float, **query: Any) -> Iterator[str]:
         """Yield the lines of an answer as they come: of a watch, or of a log that is followed.

@@ -31,6 +31,10 @@ class NamespaceClaim:
         """Where it is, in words."""
         return f"ConfigMap {NAME} in namespace {self._api.cluster.namespace}"
 
+    def clock_s(self) -> float:
+        """Return the API server's clock, in seconds since 1970. Raises CannotObserve."""
+        return self._api.clock_s()
+
     def read_claim(self) -> Kept | None:
         """Return the claim, None when there is none. Raises CannotObserve."""
         found = self._api.get(self._api.path("configmaps", NAME))
