@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -13,13 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from drillbook.journal import find_run, read
 from drillbook.polling import wait_until
 
-from ..running import ROOT, Run, disrupt, run, tell
+from ..running import Run, disrupt, run
+from .stories import CRASH, DRILL, SHUTDOWN, kinds, leftovers, start, states
 
-SHUTDOWN = "chaos/test_shutdown.py"
-CRASH = "chaos/test_crash.py"
 LIMITED = "[systems.config-manager.api]\nmax_rps"
 
 
@@ -29,11 +26,6 @@ def environment(lab_environment: Path, tmp_path: Path) -> Path:
     path = tmp_path / "environment.toml"
     path.write_text(lab_environment.read_text() + "\n[objectives]\nrto_s = 30\nrpo_s = 0\n")
     return path
-
-
-def states(environment: Path) -> dict[str, tuple[str, int]]:
-    """State and number of starts of every process."""
-    return {row["name"]: (row["state"], row["starts"]) for row in tell(environment, do="list")["processes"]}
 
 
 def pytest_on(environment: Path, *arguments: str, reports: Path) -> Run:
@@ -90,10 +82,9 @@ def test_a_plan_shows_faults_undo_and_refusals_and_changes_nothing(environment: 
 def test_a_drill_that_goes_too_far_with_its_last_fault_does_not_do_its_first(environment: Path, tmp_path: Path) -> None:
     before = states(environment)
     environment.write_text(environment.read_text().replace("instances = 4", "instances = 3"))
-    drill = "chaos/drills/test_full_restart.py"
-    plan = pytest_on(environment, drill, "--plan", "--disrupt=lab", reports=tmp_path / "plan")
+    plan = pytest_on(environment, DRILL, "--plan", "--disrupt=lab", reports=tmp_path / "plan")
     assert plan.exit_status == 11, plan.output
-    run = disrupt(environment, drill, reports=tmp_path / "reports")
+    run = disrupt(environment, DRILL, reports=tmp_path / "reports")
     assert run.exit_status == 11, run.output
     assert "at most 3 may be" in run.output
     assert states(environment) == before
@@ -178,22 +169,3 @@ def test_nothing_is_left_when_the_run_ends_at_a_random_moment(
     wait_until(lambda: not leftovers(), what="the undo records to be gone", timeout_s=30)
     again = disrupt(environment, SHUTDOWN, reports=tmp_path / "again")
     assert again.exit_status == 0, again.output
-
-
-def leftovers() -> list[Path]:
-    """Undo records in the state directory of these tests."""
-    return list((Path(os.environ["DRILLBOOK_STATE_DIR"]) / "faults").rglob("*.json"))
-
-
-def start(environment: Path, reports: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--env={environment}", "--disrupt=lab",
-         f"--reports={reports}", *arguments],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-
-
-def kinds(reports: Path) -> set[str]:
-    """The kinds of records in the only run's journal so far."""
-    runs = [path for path in reports.glob("*/journal.jsonl") if not path.parent.is_symlink()]
-    return {record.kind for path in runs for record in read(find_run(reports, path.parent.name))}

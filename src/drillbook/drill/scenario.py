@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import clock, timeline
-from ..faults import AbortWatch, Fault, FaultSession, Injection, StopInstance, over
+from ..faults import INTERRUPTS, AbortWatch, Fault, FaultSession, Injection, StopInstance, over
 from ..model import CannotObserve, Criterion, Observation, Outcome, System, Verdict, judge
 from ..observations import Want, observe, target_id
 from ..platforms import InstanceState, Lists, Missing, Stopped, discovered, platform_of
@@ -101,21 +101,34 @@ class Scenario:
     def under_traffic(self) -> Iterator[Traffic]:
         """See that the system is steady, run clients beside the body, and see that it is steady again afterwards.
 
-        Whatever the body raises, every fault is undone first.
+        Whatever the body raises, every fault is undone first; the clients end after that.
         """
         namespace = self.environment.mutations_namespace
         if namespace is None:
             raise Refused("its clients write, and [mutations] does not allow that here")
         self._await_steady("before", timeout_s=5.0)
-        traffic = Traffic(self.system, namespace, self.clients, directory=self.directory, journal=self._journal)
+        traffic = Traffic(
+            self.system, namespace, self.clients, directory=self.directory, journal=self._journal, say=self._say
+        )
         with traffic:
             self._traffic = traffic
             try:
                 yield traffic
-            finally:
-                self._undo_everything()
-                self._note_clock_step()
+            except BaseException as ending:
+                self._undo_everything(ending)
+                raise
+            else:
+                self._undo_everything(None)
             self._await_steady("after", timeout_s=self.script.recovers_within_s)
+
+    def end(self, ending: BaseException | None) -> None:
+        """Undo what is still in and end the clients, wherever the story was left; nothing happens when it was told."""
+        try:
+            self._undo_everything(ending)
+        finally:
+            if self._traffic is not None:
+                self._traffic.give_up()
+            self._note_clock_step()
 
     def inject(self, fault: Injection) -> float:
         """Inject a fault and prove its effect; return when the harm began, on the run's time line."""
@@ -247,18 +260,29 @@ class Scenario:
             self._say(f"{self.name}: this machine's clock was set by {step_s:+.1f} s; durations do not come from it")
             self._journal.write("clock-step", scenario=self.name, step_s=round(step_s, 3))
 
-    def _undo_everything(self) -> None:
-        """Close every injection; one that fails does not keep the others from being tried."""
-        troubles: list[Exception] = []
-        for fault in reversed(self.faults):
+    def _undo_everything(self, ending: BaseException | None) -> None:
+        """Close every injection, whatever one of them raises; signals wait until all were tried.
+
+        Args:
+            ending: what ended the story, where something did; one that ends the run is not replaced by our troubles.
+        """
+        with INTERRUPTS.held():
+            tried = [self._close(fault) for fault in reversed(self.faults)]
+        troubles = [trouble for trouble in tried if trouble is not None]
+        if ending is not None and not isinstance(ending, Exception):
+            for trouble in troubles:
+                ending.add_note(str(trouble))
+        elif troubles:
+            raise BaseExceptionGroup("faults that could not be undone in good order", troubles)
+
+    def _close(self, fault: Injection) -> BaseException | None:
+        try:
             self._unwatch(fault)
             if fault.active:
-                try:
-                    fault.close()
-                except Exception as trouble:  # noqa: BLE001 - collected and raised together below
-                    troubles.append(trouble)
-        if troubles:
-            raise ExceptionGroup("faults that could not be undone in good order", troubles)
+                fault.close()
+        except BaseException as trouble:  # noqa: BLE001 - the others are tried first
+            return trouble
+        return None
 
     def _await_steady(self, when: str, *, timeout_s: float) -> None:
         """Wait until every row of the steady state is MET, and journal it. Raises NotSteady."""

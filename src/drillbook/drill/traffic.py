@@ -9,6 +9,7 @@ from json import loads
 from typing import TYPE_CHECKING, Self
 
 from .. import timeline
+from ..faults import INTERRUPTS
 from ..model import Target
 from ..polling import TimedOut, wait_until
 from ..probes.http import Answer, request
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 LEAST_SAMPLES_PER_S = 5.0
 """Below this an outage of a second would be a matter of luck."""
+HASTY_S = 5.0
+"""For deleting keys when the run was ended, or its story failed: the service may be down, and somebody waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,19 @@ class Traffic:
         plan: what the clients do, within the system's ``max_rps``.
         directory: where samples and ledger go.
         journal: the run's record.
+        say: shows a line of progress.
     """
 
-    def __init__(self, system: System, namespace: str, plan: TrafficPlan, *, directory: Path, journal: Journal) -> None:
+    def __init__(
+        self,
+        system: System,
+        namespace: str,
+        plan: TrafficPlan,
+        *,
+        directory: Path,
+        journal: Journal,
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> None:
         instances = (system.entry,) if system.entry else system.instances
         limited = system.max_rps is not None
         self.service = Service.of(instances, max_rps=plan.others_per_s if limited else None)
@@ -88,6 +101,8 @@ class Traffic:
         self._plan = plan
         self._namespace = namespace
         self._journal = journal
+        self._say = say
+        self._ended = False
         directory.mkdir(parents=True)
         self._api = plan.api(namespace)
         self._target = Target(system, instances[0].name, instances[0])
@@ -118,20 +133,30 @@ class Traffic:
             self._ledger.start()
             self._await_floor()
         except BaseException:  # nobody would end them otherwise: without an entry there is no exit
-            self._sampler.kill()
-            self._ledger.kill()
-            self._clean_up()
+            self.give_up()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self.give_up()
+            return
         try:
             if self._availability is None:
                 self.stop()
         finally:
-            self._clean_up()
+            self._clean_up(within_s=self._patience_s())
+
+    def give_up(self) -> None:
+        """End both at once and delete what can be deleted soon; nothing happens when they have ended."""
+        if self._ended:
+            return
+        with INTERRUPTS.held():
+            self._sampler.kill()
+            self._ledger.kill()
+            self._clean_up(within_s=HASTY_S)
 
     def flow(self, *, seconds: float) -> None:
         """Let clients go on for this long: a stated part of the scenario, not a wait."""
@@ -263,14 +288,13 @@ class Traffic:
                 f"the first write was not taken: {last[0].summary()}; is the service healthy?"
             ) from None
 
-    def _clean_up(self) -> None:
-        """Delete every key that was written here, and journal what could not be."""
-        cleaned = self._ledger.cleanup(deadline_s=self._patience_s())
-        left = list(cleaned.left)
-        delete = self._api.delete
-        base = self._target.instance.url if self._target.instance else None
-        for key in self._extra_keys:
-            answer = request(self._target, delete.method, f"{base}{delete.path_for(key)}")
-            if answer.status not in (*delete.expected, *delete.absent):
-                left.append(key)
-        self._journal.write("traffic-cleanup", deleted=cleaned.deleted, left=left, reasons=list(cleaned.reasons))
+    def _clean_up(self, *, within_s: float) -> None:
+        """Delete every key that was written here; journal and say what could not be."""
+        self._ended = True
+        cleaned = self._ledger.cleanup(also=self._extra_keys, deadline_s=within_s)
+        self._journal.write(
+            "traffic-cleanup", deleted=cleaned.deleted, left=list(cleaned.left), reasons=list(cleaned.reasons)
+        )
+        if cleaned.left:
+            why = ", ".join(cleaned.reasons)
+            self._say(f"{len(cleaned.left)} of our test keys may be left in {self._namespace}: {why}")

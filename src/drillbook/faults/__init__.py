@@ -4,12 +4,25 @@ from .abort import AbortWatch, Condition, over
 from .guard import Refusal, permit, permit_each
 from .handle import Timing, Watchdog
 from .instances import KillInstance, PauseInstance, StopInstance, kill_component, stop_component
-from .lifecycle import Aborted, Blast, DidNotBite, Fault, IllegalUse, Injection, Limits, NotRecovered, State
+from .interrupts import INTERRUPTS, Interrupts
+from .lifecycle import (
+    Aborted,
+    Blast,
+    DidNotBite,
+    Fault,
+    IllegalUse,
+    Injection,
+    Limits,
+    NotRecorded,
+    NotRecovered,
+    State,
+)
 from .records import Held, LeftBehind, Leftover, leftovers
 from .session import FaultSession, NotPermitted
 from .undo import NotUndone, Undo, WatchdogDied
 
 __all__ = [
+    "INTERRUPTS",
     "AbortWatch",
     "Aborted",
     "Blast",
@@ -20,11 +33,13 @@ __all__ = [
     "Held",
     "IllegalUse",
     "Injection",
+    "Interrupts",
     "KillInstance",
     "LeftBehind",
     "Leftover",
     "Limits",
     "NotPermitted",
+    "NotRecorded",
     "NotRecovered",
     "NotUndone",
     "PauseInstance",

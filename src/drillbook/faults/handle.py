@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswer
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from ..polling import TimedOut, wait_until
 from . import messages
@@ -63,6 +63,7 @@ class Watchdog:
         self._closing = threading.Event()
         self._died: str | None = None
         """Why no new harm is allowed any more."""
+        self._lost: str | None = None
         self._over = threading.Event()
         """Set when there is no watchdog and none will come."""
         self._fenced: str | None = None
@@ -84,6 +85,11 @@ class Watchdog:
     def alive(self) -> bool:
         """Whether it guards, and always has."""
         return self._died is None and self._process.poll() is None
+
+    @property
+    def lost(self) -> str | None:
+        """Why, for a time or to the end, nobody guarded what this run did, or None: it died before its time."""
+        return self._lost
 
     @property
     def fenced(self) -> str | None:
@@ -165,7 +171,8 @@ class Watchdog:
             if isinstance(error, OSError):
                 raise WatchdogDied(f"the watchdog did not start: {error}") from None
             raise
-        self._claim.tell(replace(self._claim.holder, watchdog=process.pid))
+        with contextlib.suppress(OSError):  # for those who want to abort; a full disk must not stop the guard
+            self._claim.tell(replace(self._claim.holder, watchdog=process.pid))
         return process
 
     def _beat(self) -> None:
@@ -203,7 +210,7 @@ class Watchdog:
 
     def _succeed(self, why: str) -> None:
         with self._guard:
-            self._died = why
+            self._died = self._lost = why
             self._fail_waiting()
             self._journal.write("watchdog", state="died", cause=why)
             if not self._armed:
@@ -211,7 +218,8 @@ class Watchdog:
             with contextlib.suppress(WatchdogDied, OSError):  # then nobody guards, and the records say so
                 process = self._launch()
                 for record in self._armed.values():
-                    self._claim.put(record)
+                    with contextlib.suppress(OSError):  # it has been there since before the harm
+                        self._claim.put(record)
                     assert process.stdin is not None
                     process.stdin.write(messages.line(Command(0, "arm", record.id)))
                 self._process = process
@@ -275,7 +283,7 @@ def _spawn(lock_fd: int, log: Path) -> subprocess.Popen[bytes]:
     """Start the watchdog in a session of its own, with nothing of ours open but its pipes and the lock."""
     package = str(Path(__file__).resolve().parents[2])
     inherited = [str(Path(part).absolute()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
-    with log.open("ab") as errors:
+    with _opened(log) as errors:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "drillbook.faults.watchdog"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join([package, *inherited])},
@@ -287,6 +295,14 @@ def _spawn(lock_fd: int, log: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
             bufsize=0,
         )
+
+
+def _opened(log: Path) -> IO[bytes]:
+    """Open the watchdog's log, or nothing at all where there is no room for one."""
+    try:
+        return log.open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
 
 
 def _await_ready(process: subprocess.Popen[bytes]) -> None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from ..model import CannotObserve
 from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
+from .interrupts import INTERRUPTS
 from .records import new_record
 from .undo import BUDGET_S, NotUndone, WatchdogDied
 
@@ -44,6 +45,10 @@ class DidNotBite(Exception):
 
 class NotRecovered(Exception):
     """The harm may still be in; its record stays until ``drillbook recover`` has proved otherwise."""
+
+
+class NotRecorded(Exception):
+    """The undo could not be written down; nothing was done."""
 
 
 class Aborted(Exception):
@@ -224,6 +229,7 @@ class Injection:
             DidNotBite: the harm has no effect.
             Aborted: it was ended early.
             WatchdogDied: nobody would undo it; nothing was done.
+            NotRecorded: its undo cannot be written down; nothing was done.
             PlatformRefused: the harm could not be done.
             CannotObserve: nobody can say whether it has an effect.
         """
@@ -237,28 +243,30 @@ class Injection:
             raise
 
     def recover(self) -> str:
-        """Have the harm undone, prove it, and return the evidence. Raises NotRecovered."""
+        """Have the harm undone, prove it, and return the evidence; signals wait. Raises NotRecovered."""
         self._must_be(State.IN_EFFECT)
-        try:
-            self._go(State.RECOVERING)
-            evidence = self._undo_and_prove()
-            self._go(State.RECOVERED, evidence)
-        except BaseException as trouble:
-            self._enter_broken(trouble)
-            raise
+        with INTERRUPTS.held():
+            try:
+                self._go(State.RECOVERING)
+                evidence = self._undo_and_prove()
+                self._go(State.RECOVERED, evidence)
+            except BaseException as trouble:
+                self._enter_broken(trouble)
+                raise
         return evidence
 
     def clean(self) -> None:
-        """Remove the record; from ``broken`` only after undoing and proving. Raises NotRecovered."""
+        """Remove the record; from ``broken`` only after undoing and proving; signals wait. Raises NotRecovered."""
         if self.state not in (State.RECOVERED, State.BROKEN):
             raise IllegalUse(f"{self.fault.name}: clean-up is not legal when {self.state}")
-        try:
-            evidence = self._undo_and_prove() if self.state is State.BROKEN and self._harmed else ""
-            self._forget()
-            self._go(State.CLEANED, evidence)
-        except BaseException as trouble:
-            self._enter_broken(trouble)
-            raise
+        with INTERRUPTS.held():
+            try:
+                evidence = self._undo_and_prove() if self.state is State.BROKEN and self._harmed else ""
+                self._forget()
+                self._go(State.CLEANED, evidence)
+            except BaseException as trouble:
+                self._enter_broken(trouble)
+                raise
 
     def close(self) -> None:
         """Do whatever is left to do: recover, clean. Raises NotRecovered, and Aborted when it was ended early."""
@@ -301,7 +309,13 @@ class Injection:
 
     def _write_down(self) -> None:
         self._permit()
-        self._claim.put(self._record)
+        try:
+            self._claim.put(self._record)
+        except OSError as error:
+            raise NotRecorded(
+                f"the undo of {self.fault.name} cannot be written down, so nothing was done: {error.strerror}; "
+                f"make room for Drillbook's state (DRILLBOOK_STATE_DIR)"
+            ) from None
         self._watchdog.arm(self._record)
         self._go(State.RECORDED)
 
@@ -365,7 +379,7 @@ class Injection:
         if self._harmed:
             self._disarm()
         else:
-            with contextlib.suppress(CannotObserve, PlatformRefused):  # what stays is a record of nothing
+            with contextlib.suppress(CannotObserve, PlatformRefused, OSError):  # what stays is a record of nothing
                 self._claim.remove(self._record.id)
             with contextlib.suppress(NotRecovered):
                 self._disarm()
@@ -378,14 +392,16 @@ class Injection:
 
     def _break(self, trouble: BaseException) -> None:
         """Undo after a failed injection; the trouble that led here is what gets raised."""
-        self._enter_broken(trouble)
-        try:
-            self.clean()
-        except NotRecovered as error:
-            trouble.add_note(str(error))
+        with INTERRUPTS.held():
+            self._enter_broken(trouble)
+            try:
+                self.clean()
+            except NotRecovered as error:
+                trouble.add_note(str(error))
 
     def _enter_broken(self, trouble: BaseException) -> None:
-        self._go(State.BROKEN, f"{type(trouble).__name__}: {trouble}")
+        if self.state is not State.CLEANED:  # then nothing is left that could be broken
+            self._go(State.BROKEN, f"{type(trouble).__name__}: {trouble}")
 
     def _raise_if_aborted(self) -> None:
         reason = self.aborted or self._watchdog.fenced

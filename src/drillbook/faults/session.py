@@ -83,6 +83,11 @@ class FaultSession:
         if self.watchdog.fenced:
             raise Aborted(self.watchdog.fenced)
 
+    @property
+    def unguarded(self) -> str | None:
+        """Why nobody guarded the run for a time, or to its end, or None."""
+        return self.watchdog.lost
+
     def close(self) -> bool:
         """Undo what is still in, let the watchdog finish, and let go. Return whether nothing is left behind."""
         try:

@@ -196,6 +196,8 @@ class Watchdog:
                     self._claim.remove(told.record)
                 except (CannotObserve, PlatformRefused) as error:
                     return Reply(told.number, ok=False, text=f"undone, but its record stays: {error.reason}")
+                except OSError as error:
+                    return Reply(told.number, ok=False, text=f"undone, but its record stays: {error.strerror}")
                 guarded.gone = True
         return Reply(told.number, ok=True)
 
@@ -244,7 +246,10 @@ class Watchdog:
             if guarded.gone:
                 return
         if self._undone_alone(guarded, cause):
-            with guarded.lock, contextlib.suppress(CannotObserve, PlatformRefused):  # then it stays on the disk too
+            with (
+                guarded.lock,
+                contextlib.suppress(CannotObserve, PlatformRefused, OSError),
+            ):  # then it stays, and says so
                 self._claim.remove(guarded.record.id)
 
     def _undone_alone(self, guarded: Guarded, cause: str) -> bool:

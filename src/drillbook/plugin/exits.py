@@ -44,7 +44,7 @@ def _from(run: summary.Summary, session: pytest.Session) -> int:
     not_met, unknown = run.count("NOT_MET"), run.count("UNKNOWN")
     told = {line.test for line in run.verdicts if line.verdict != "MET" and line.excuse is None}
     other_failures = session.testsfailed - len(told | {test for test, _ in run.refused})
-    if not_met or run.expired_waivers or run.left_behind or other_failures > 0:
+    if not_met or run.expired_waivers or run.left_behind or run.unguarded or other_failures > 0:
         return int(pytest.ExitCode.TESTS_FAILED)
     if run.refused:
         return NOTHING_JUDGED

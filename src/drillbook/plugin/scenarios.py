@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,11 +14,10 @@ from .verdicts import NotMet, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from types import FrameType
 
     from ..drill.scenario import Scenario, Script
     from ..environment import Environment
-    from ..faults import FaultSession
+    from ..faults import FaultSession, Interrupts
     from .gate import Gate
 
 SCENARIOS = pytest.StashKey["Scenarios"]()
@@ -37,6 +36,7 @@ class Scenarios:
         self._config = config
         self._gate = gate
         self._session: FaultSession | None = None
+        self._interrupts: Interrupts | None = None
         self._plan_status: int | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -44,9 +44,10 @@ class Scenarios:
         """With --plan, show what would be done and run nothing."""
         if not self._gate.options.plan or self._config.option.collectonly:
             if any(script_of(item) for item in session.items) and self._gate.worker is None:
-                signal.signal(signal.SIGTERM, _end_like_ctrl_c)
-                if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: meant to outlive its terminal
-                    signal.signal(signal.SIGHUP, _end_like_ctrl_c)
+                from ..faults import INTERRUPTS  # noqa: PLC0415 - only scenarios pay for it
+
+                self._interrupts = INTERRUPTS
+                self._interrupts.install()
             return None
         from .plan import show  # noqa: PLC0415 - only with --plan
 
@@ -55,10 +56,16 @@ class Scenarios:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Judge a scenario as soon as its story is told."""
-        yield
+        """Judge a scenario as soon as its story is told; wherever it was left, it ends with everything undone."""
         story = item.stash.get(_STORY, None)
+        try:
+            yield
+        except BaseException as ending:
+            if story is not None:
+                story.end(ending)
+            raise
         if story is not None:
+            story.end(None)
             self._judge(item, story)
 
     @pytest.hookimpl(tryfirst=True)
@@ -67,13 +74,38 @@ class Scenarios:
         if self._plan_status is not None:
             session.exitstatus = self._plan_status
         if self._session is not None:
+            if self._interrupts is not None:
+                self._interrupts.close()
             held, self._session = self._session, None
-            clean = held.close()
-            if not clean and self._gate.journal is not None:
-                self._gate.journal.write("left-behind", environment=self._gate.options.environment)
-                self._gate.say(
-                    f"a fault may be left behind: run drillbook recover --env {self._gate.options.environment}"
-                )
+            self._let_go(held)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Give the signals back."""
+        if self._interrupts is not None:
+            self._interrupts.restore()
+
+    def _let_go(self, held: FaultSession) -> None:
+        """Let the watchdog finish; say what is left behind, and what nobody guarded."""
+        clean = held.close()
+        name = self._gate.options.environment
+        if not clean:
+            self._tell("left-behind", environment=name)
+            self._say(f"a fault may be left behind: run drillbook recover --env {name}")
+        if held.unguarded:
+            self._tell("unguarded", reason=held.unguarded)
+            self._say(f"for a time nobody would have undone this run's faults: {held.unguarded}")
+        if self._interrupts is not None and (more := self._interrupts.noted[1:]):
+            self._say(f"{', '.join(more)} came while the run was ending: undoing went on")
+
+    def _tell(self, kind: str, **data: object) -> None:
+        if self._gate.journal is not None:
+            self._gate.journal.write(kind, **data)
+
+    def _say(self, text: str) -> None:
+        """Show a line; a terminal that is gone, or a full disk behind it, stops nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            self._gate.say(text)
 
     def tell(self, item: pytest.Item) -> Scenario:
         """Return the scenario of a test, the environment held for it. Raises Refused."""
@@ -87,7 +119,7 @@ class Scenarios:
         try:
             session = self._open_for(script)
         except Refused as refused:
-            gate.journal.write("refused", test=item.nodeid, reason=str(refused))
+            self._tell("refused", test=item.nodeid, reason=str(refused))
             item.user_properties.append(("verdict", "refused"))
             raise
         story = Scenario(
@@ -96,7 +128,7 @@ class Scenarios:
             environment=gate.environment,
             session=session,
             journal=gate.journal,
-            say=gate.say,
+            say=self._say,
         )
         item.stash[_STORY] = story
         return story
@@ -143,7 +175,7 @@ class Scenarios:
             if verdict.outcome is not Outcome.MET and excuse is None:
                 open_ones.append(verdict)
         if item.get_closest_marker("drill") and (line := story.drill_line()):
-            self._gate.journal.write("drill", test=item.nodeid, line=line)
+            self._tell("drill", test=item.nodeid, line=line)
         if not open_ones:
             return
         worst = min(open_ones, key=lambda one: one.outcome is not Outcome.NOT_MET)
@@ -156,13 +188,6 @@ class Scenarios:
 def scenario(request: pytest.FixtureRequest) -> Scenario:
     """The scenario that the test declares, in an environment that is held for it and allows its faults."""
     return request.config.stash[SCENARIOS].tell(request.node)
-
-
-def _end_like_ctrl_c(number: int, _frame: FrameType | None) -> None:
-    """Let a SIGTERM, or a terminal that was closed, end the run as Ctrl-C does: faults are undone, clients end."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 __all__ = ["Scenarios", "scenario", "scenario_test"]

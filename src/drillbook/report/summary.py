@@ -62,6 +62,8 @@ class Summary:
     """Whether a fault may still be in."""
     drills: tuple[str, ...] = ()
     """One line a drill: what it measured."""
+    unguarded: str | None = None
+    """Why nobody would have undone the run's faults for a time, where that was so."""
     unsettled: str | None = None
     """Why a good last round is not enough, where it is not."""
 
@@ -92,7 +94,13 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
     lines: dict[tuple[str, str], Line] = {}
     not_judged: dict[str, str] = {}
     refused: dict[str, str] = {}
-    said: dict[str, list[str]] = {"drill": [], "unsettled": [], "expired-waiver": [], "left-behind": []}
+    said: dict[str, list[str]] = {
+        "drill": [],
+        "unsettled": [],
+        "expired-waiver": [],
+        "left-behind": [],
+        "unguarded": [],
+    }
     for record in records:
         match record.kind:
             case "run":
@@ -103,7 +111,7 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
                 not_judged[record.data["id"]] = record.data["reason"]
             case "refused":
                 refused[record.data["test"]] = record.data["reason"]
-            case "drill" | "unsettled" | "expired-waiver" | "left-behind":
+            case "drill" | "unsettled" | "expired-waiver" | "left-behind" | "unguarded":
                 said[record.kind].append(_said(record))
             case "end":
                 facts = replace(facts, end=record.at, exit_status=record.data["exit_status"])
@@ -115,6 +123,7 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
         tuple(refused.items()),
         bool(said["left-behind"]),
         tuple(said["drill"]),
+        next(iter(said["unguarded"]), None),
         next(iter(said["unsettled"]), None),
     )
 
@@ -124,6 +133,8 @@ def _said(record: journal.Record) -> str:
     match record.kind:
         case "drill":
             return str(data["line"])
+        case "unguarded":
+            return str(data["reason"])
         case "unsettled":
             return f"{data['good_in_a_row']} of {data['wanted']} good rounds in a row"
         case "expired-waiver":
@@ -160,6 +171,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "expired_waivers": list(summary.expired_waivers),
         "refused": [{"test": test, "reason": reason} for test, reason in summary.refused],
         "left_behind": summary.left_behind,
+        "unguarded": summary.unguarded,
         "drills": list(summary.drills),
         "unsettled": summary.unsettled,
     }

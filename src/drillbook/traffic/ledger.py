@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -143,8 +143,10 @@ class Ledger:
             raise ValueError(f"{found.unread} acknowledged keys could not be read: {found.unread_reasons}")
         return list(found.lost_writes)
 
-    def cleanup(self, *, deadline_s: float = 60.0, concurrency: int = 16) -> CleanUp:
+    def cleanup(self, *, also: Sequence[str] = (), deadline_s: float = 60.0, concurrency: int = 16) -> CleanUp:
         """Stop and delete every key that was tried, whatever its fate; needs no living writer and never raises for one.
+
+        Keys that others wrote for the same run are deleted with them (``also``).
 
         An unknown write may still take effect after its key was deleted; nothing a client does can exclude that.
         """
@@ -153,7 +155,7 @@ class Ledger:
         if self._child.running:
             self._child.kill()
         rows = read_rows(self._child.file) if self._child.file.exists() else []
-        keys = parse_history(rows, self._rate_per_s).keys
+        keys = (*parse_history(rows, self._rate_per_s).keys, *also)
         return self._delete(keys, Patience(deadline_s, concurrency, self._service.max_rps))
 
     def _delete(self, keys: tuple[str, ...], patience: Patience) -> CleanUp:
