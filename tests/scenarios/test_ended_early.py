@@ -12,7 +12,6 @@ import pytest
 from drillbook.journal import read
 from drillbook.polling import wait_until
 
-from ..running import gate
 from .stories import CRASH, DRILL, kinds, leftovers, start, states, summary_of
 
 
@@ -95,11 +94,3 @@ def test_a_watchdog_that_is_killed_after_the_harm_is_said_and_not_green(environm
     assert {state for state, _ in states(environment).values()} == {"running"}
     assert not leftovers()
     assert "left-behind" not in kinds(reports)
-
-
-def test_the_gate_after_a_scenario_is_green(environment: Path, tmp_path: Path) -> None:
-    for story in (CRASH, DRILL):
-        run = start(environment, tmp_path / "story", story)
-        run.communicate(timeout=90)
-        after = gate(environment, reports=tmp_path / "gate")
-        assert after.exit_status == 0, after.output

@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
@@ -37,6 +39,8 @@ class Parts:
     readiness: Readiness
     metrics: Metrics
     companions: Sequence[Callable[[], Awaitable[None]]] = ()
+    accepts_early: bool = False
+    """Whether connections are taken before there is a storage to serve them from: a defect."""
 
 
 class Service:
@@ -72,7 +76,9 @@ class Service:
         log.info(STARTUP_LINES[0].format(host=settings.host, port=settings.port))
         for companion in parts.companions:
             self._companions.append(asyncio.ensure_future(companion()))
-        await self._listen()
+        bound = self._bind()
+        if parts.accepts_early:
+            await self._accept(bound)
         deadline = time.monotonic() + settings.startup_timeout_s
         await _insist(parts.storage.open, "storage", deadline)
         log.info(STARTUP_LINES[1])
@@ -80,27 +86,25 @@ class Service:
         log.info(STARTUP_LINES[2])
         await _insist(parts.coherence.tick, "storage", deadline)
         self._watching = asyncio.create_task(parts.coherence.watch())
-        log.info(STARTUP_LINES[3])  # it has stood in front of every request since we listen
+        log.info(STARTUP_LINES[3])
         parts.readiness.opened = True
+        if not parts.accepts_early:
+            await self._accept(bound)
         log.info(STARTUP_LINES[4])
         notify("READY=1", "STATUS=Server ready")
 
-    async def _listen(self) -> None:
+    def _bind(self) -> socket.socket:
+        """Take both ports; the metrics are served from now on, the API when there is something to serve."""
         settings = self._parts.settings
-        for opening, host, port in (
-            (self._open_api, settings.host, settings.port),
-            (self._open_metrics, settings.metrics_host, settings.metrics_port),
-        ):
-            try:
-                await opening(host, port)
-            except OSError as error:
-                raise StartupError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        with _telling(settings.metrics_host, settings.metrics_port):
+            self._parts.metrics.serve(settings.metrics_host, settings.metrics_port)
+        with _telling(settings.host, settings.port):
+            return bind(settings.host, settings.port)
 
-    async def _open_api(self, host: str, port: int) -> None:
-        await self._listener.open(bind(host, port))
-
-    async def _open_metrics(self, host: str, port: int) -> None:
-        self._parts.metrics.serve(host, port)
+    async def _accept(self, bound: socket.socket) -> None:
+        """Begin to accept connections."""
+        with _telling(self._parts.settings.host, self._parts.settings.port):
+            await self._listener.open(bound)
 
     async def _stop(self) -> int:
         """Shut down in the runbook's order; returns the exit code."""
@@ -124,6 +128,14 @@ class Service:
         notify("STOPPING=1", "STATUS=Shutting down")
         self._parts.readiness.stopping = True
         await asyncio.sleep(self._parts.settings.readiness_delay_s)
+
+
+@contextmanager
+def _telling(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StartupError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
 
 async def _insist(attempt: Callable[[], Awaitable[None]], what: str, deadline: float) -> None:

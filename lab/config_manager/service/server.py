@@ -60,6 +60,8 @@ class Listener:
         Returns:
             How many requests were cut off at the end of that time.
         """
+        if self._housekeeping is None:
+            return 0  # it never began to accept
         deadline = time.monotonic() + timeout_s
         self._server.should_exit = True
         for server in self._server.servers:
@@ -68,8 +70,7 @@ class Listener:
             await asyncio.sleep(POLL_S)  # first of all, what has arrived is read
             self._dismiss_idle()
         cut = await self._cut_off()
-        if self._housekeeping:
-            await self._housekeeping
+        await self._housekeeping
         return cut
 
     def _dismiss_idle(self) -> None:

@@ -60,7 +60,8 @@ def build(settings: Settings) -> Service:
     api = Api(configs=configs, health=health, readiness=readiness, operations=metrics.operations)
     app = Edge(_app(api, defects), count=metrics.request, stopping=lambda: readiness.stopping)
     companions = [untrue.log_errors] if Defect.ERROR_LOGS in defects else []
-    parts = Parts(settings, app, storage, cache, coherence, readiness, metrics, companions)
+    early = bool(defects & {Defect.HEALTHY_BEFORE_STORAGE, Defect.SLOW_START})
+    parts = Parts(settings, app, storage, cache, coherence, readiness, metrics, companions, accepts_early=early)
     return service_class(defects)(parts)
 
 
