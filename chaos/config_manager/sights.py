@@ -11,14 +11,14 @@ from drillbook import timeline
 from drillbook.accepts.http import shown
 from drillbook.accepts.scenario import BLIND
 from drillbook.model import CannotObserve, Target
-from drillbook.platforms import discovered
+from drillbook.platforms import LogText, discovered
 from drillbook.polling import TimedOut, wait_until
 from drillbook.probes.http import request
 from drillbook.probes.postgres import Postgres
 from drillbook.probes.recorded import Ended, Sights
 from drillbook.probes.tails import entries_since, said_since
 
-from .criteria import LIE, TRUTH
+from .criteria import LIE, SHUTDOWN_MESSAGES, TRUTH
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,7 +34,11 @@ def ended(system: System, instance: Instance, stopped: Stopped, *, since: float)
     """Return how an instance ended, with its log since then (a moment of the run's time line)."""
     since = timeline.earliest_wall(since)
     kept = stopped.said is None
-    said = said_since(system, instance, since) if kept else entries_since(stopped.said or (), since)
+    said = (
+        said_since(system, instance, since, SHUTDOWN_MESSAGES)
+        if kept
+        else entries_since(LogText(stopped.said or (), whole=True), since, SHUTDOWN_MESSAGES)
+    )
     return Ended(
         instance=instance.name,
         exit_code=stopped.exit_code,

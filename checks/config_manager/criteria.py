@@ -52,7 +52,7 @@ START_MESSAGES = (
 
 _health = Get(HEALTH_PATH)
 _metrics = Metrics(after=EXAMPLE_PATH)
-_logs = Logs()
+_logs = Logs(seek=START_MESSAGES)
 _postgres = Postgres()
 _redis = Redis()
 _components = Components()

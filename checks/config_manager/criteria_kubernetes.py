@@ -10,6 +10,8 @@ from drillbook.probes.kubernetes import ClusterInfo, ConfigMap, Nodes, OwnNamesp
 from drillbook.probes.logs import Logs
 from drillbook.probes.redis import RedisTopology
 
+from .criteria import START_MESSAGES
+
 _KUBERNETES = frozenset({"kubernetes"})
 _NAME = "llm-config-manager"
 _CRASH_ADVICE = "config-manager.troubleshoot.crash-logs-kubernetes"
@@ -19,7 +21,7 @@ _REDIS_ADVICE = "config-manager.troubleshoot.redis-not-ready"
 
 _application = Workload("deployments", _NAME)
 _pods = Pods("api")
-_logs = Logs()
+_logs = Logs(seek=START_MESSAGES)
 
 STARTED: tuple[Criterion[Any], ...] = (
     Criterion(

@@ -10,6 +10,8 @@ from drillbook.probes.host_files import HostFiles
 from drillbook.probes.logs import Logs
 from drillbook.probes.units import Units
 
+from .criteria import START_MESSAGES
+
 CONFIG_FILE = "/etc/llm-config/config.yaml"
 DEFAULTS_FILE = "/etc/default/llm-config-manager"
 UNIT_FILE = "/etc/systemd/system/llm-config-manager.service"
@@ -19,7 +21,7 @@ KEY = "LLM_CONFIG_ENCRYPTION_KEY"
 _MAY = (f"-r {CONFIG_FILE}", f"-w {DATA}/data")
 
 _units = Units()
-_logs = Logs()
+_logs = Logs(seek=START_MESSAGES)
 _files = HostFiles(
     paths=(CONFIG_FILE, DEFAULTS_FILE),
     variable=(DEFAULTS_FILE, KEY),

@@ -129,7 +129,7 @@ def test_our_own_sessions_are_not_the_applications() -> None:
 
 
 def log(*lines: str, whole: bool = True, started_at: str | None = NOW) -> log_probe.LogReading:
-    return log_probe.sort(LogText(lines, whole), taken_at=NOW, started_at=started_at)
+    return log_probe.sort(LogText(lines, whole), taken_at=NOW, started_at=started_at, seek=("A", "B"))
 
 
 def at(seconds_ago: float) -> str:

@@ -34,6 +34,11 @@ def met_if(holds: bool, observed: str) -> Finding:  # noqa: FBT001 - the questio
     return met(observed) if holds else not_met(observed)
 
 
+def escaped(text: str) -> str:
+    r"""Return observed text on one line, with what does not print as Python writes it (``\x1b``, ``\u2028``)."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def rule(expected: str, check: Callable[[V], Finding]) -> Accepts[V]:
     """Make a judge that needs no facts."""
     return Accepts(lambda _facts: expected, lambda reading, _facts: check(reading))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from . import met, met_if, not_met, rule, rule_with_facts, unknown
+from ..probes.dated import first_said, held_in_doubt
+from . import escaped, met, met_if, not_met, rule, rule_with_facts, unknown
 
 if TYPE_CHECKING:
     from ..model import Accepts, Facts, Finding
-    from ..probes.recorded import Downtime, Ended, InFlight, Sights, Steps, WriteLosses
+    from ..probes.recorded import Downtime, Ended, InFlight, Said, Sights, Steps, WriteLosses
 
 
 BLIND = "could not look"
@@ -62,21 +63,33 @@ def said_in_order(messages: tuple[str, ...], position: int) -> Accepts[Ended]:
     """Accept a log in which this message came since the instance was told to stop, after those before it."""
     wanted = messages[position]
 
-    def check(end: Ended) -> Finding:
+    def check(end: Ended, facts: Facts) -> Finding:
         if end.said is None:
             return unknown(f"the log of {end.instance} could not be read after it was told to stop")
-        if not end.said:
-            return not_met(f"{end.instance} logged nothing since it was told to stop, by its own clock")
-        found = [entry.message for entry in end.said if entry.level == "INFO"]
-        at = [next((i for i, text in enumerate(found) if text.startswith(m)), None) for m in messages]
-        here = at[position]
+        if end.said.undated or end.said.ahead_s > facts.clock_skew_s:
+            when = "before it was told to stop" if end.said.undated else "in the future"
+            return unknown(f"{end.instance} has written to its log since, dated {when}: its clock or zone is wrong")
+        here = first_said(end.said.entries, wanted)
         if here is None:
-            return not_met(f"not among the {len(end.said)} entries since {end.instance} was told to stop")
-        if any(index is not None and index > here for index in at[:position]):
+            return _not_said(end.instance, end.said, wanted)
+        before = [first_said(end.said.entries, message) for message in messages[:position]]
+        if any(index is not None and index > here for index in before):
             return not_met("logged, but before an earlier message of the documented order")
-        return met(f'INFO "{found[here]}"')
+        return met(f'INFO "{escaped(end.said.entries[here].message)}"')
 
-    return rule(f'INFO "{wanted}" during the shutdown, {position + 1} of {len(messages)} in order', check)
+    expected = f'INFO "{wanted}" during the shutdown, {position + 1} of {len(messages)} in order'
+    return rule_with_facts(lambda _facts: expected, check)
+
+
+def _not_said(instance: str, said: Said, wanted: str) -> Finding:
+    """Judge a log in which a message was not found: what was not read, or not understood, may be it."""
+    if doubt := held_in_doubt(said.entries, wanted):
+        return unknown(f'a line holds it whose level or time is not known: "{escaped(doubt.message[:100])}"')
+    if not said.whole:
+        return unknown(f"not found, but the log of {instance} was not read back to when it was told to stop")
+    if not said.of:
+        return not_met(f"{instance} logged nothing since it was told to stop, by its own clock")
+    return not_met(f"not among the {said.of} entries since {instance} was told to stop")
 
 
 def nothing_lost() -> Accepts[WriteLosses]:

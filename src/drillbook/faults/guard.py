@@ -122,7 +122,7 @@ def _not_in_file(environment: Environment) -> Refusal | None:
         return _no_marker(environment)
     path = environment.path.parent / marker
     try:
-        names = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        names = [line.strip() for line in path.read_text("utf-8").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         return Refusal(f"the target bears no marker, {path}: {why}; write {environment.name} into it on the target")

@@ -94,6 +94,10 @@ class LogText:
     lines: tuple[str, ...]
     whole: bool
     """Whether its beginning is included, or all since the moment that was asked for."""
+    written_s: tuple[float, ...] = ()
+    """When the platform says that each line was written, in seconds since the epoch; empty where it keeps no times."""
+    last_write_s: float | None = None
+    """When the log was last written to, by the platform's clock; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,16 @@ class ReadsLogs(Protocol):
 
         Raises:
             CannotObserve: there is no log, or nothing in it says when it was written.
+        """
+        ...
+
+    def search_log(self, instance: Instance, texts: tuple[str, ...], *, since_s: float) -> LogText:
+        """Return the lines since a moment that hold one of the texts, however far back they are.
+
+        ``whole`` says whether everything since then was searched: else a text that is not there may be.
+
+        Raises:
+            CannotObserve: there is no log, or it cannot be searched.
         """
         ...
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ..model import CannotObserve, ComposeProject, Instance
 from ..polling import TimedOut, wait_until
-from . import compose_program
+from . import compose_program, lines
 from .capabilities import (
     EXECUTE_S,
     BearsMarks,
@@ -129,11 +129,20 @@ class Project:
         return frozenset.intersection(*map(frozenset, found)) if found else frozenset()
 
     def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
-        """Return the last lines that the container wrote. Raises CannotObserve."""
-        text = _seen(lambda: self._container(instance.name).logs(tail=_LOG_LINES, since=since_s))
-        lines = text[-limit_bytes:].decode("utf-8", errors="replace").splitlines()
-        whole = len(text) <= limit_bytes and len(lines) < _LOG_LINES
-        return LogText(tuple(lines if len(text) <= limit_bytes else lines[1:]), whole=whole)
+        """Return the last lines that the container wrote, with the engine's own times. Raises CannotObserve."""
+        text = _seen(lambda: self._container(instance.name).logs(tail=_LOG_LINES, since=since_s, timestamps=True))
+        stamped = lines.split(text.decode("utf-8", errors="replace"))
+        found, times = lines.stamped(stamped)
+        return lines.last(found, limit_bytes, whole=len(stamped) < _LOG_LINES, written_s=times)
+
+    def search_log(self, instance: Instance, texts: tuple[str, ...], *, since_s: float) -> LogText:
+        """Search all that the container wrote since a moment. Raises CannotObserve."""
+
+        def search() -> LogText:
+            parts = self._container(instance.name).logs(since=since_s, timestamps=True, stream=True, follow=False)
+            return lines.holding_stamped(lines.parted(parts), texts, since_s)
+
+        return _seen(search)
 
     def start(self, name: str) -> None:
         """Start it, put it back into the balancer, and return at once: the list says when it is healthy.
@@ -442,7 +451,7 @@ def _why(error: Exception, limit_s: int) -> tuple[str, str]:
     """Return the reason in a few words, and the mend."""
     explanation = getattr(error, "explanation", None)
     if explanation:
-        return f"the Docker engine says: {str(explanation).splitlines()[0]}", "docker ps -a shows what there is"
+        return f"the Docker engine says: {lines.split(str(explanation))[0]}", "docker ps -a shows what there is"
     root = next((found for found in _chain(error) if isinstance(found, OSError) and found.strerror), None)
     if isinstance(root, PermissionError):
         return "no right to speak to the Docker engine", "run as root or as a member of the group docker"

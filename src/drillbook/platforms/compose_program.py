@@ -77,7 +77,7 @@ def _run(project: ComposeProject, words: list[str], *, limit_s: int) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _Failed(str(error)) from None
     if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        said = [line for line in (done.stdout + done.stderr).split("\n") if line.strip()]
         raise _Failed(said[-1] if said else f"exit status {done.returncode}")
     return done.stdout
 

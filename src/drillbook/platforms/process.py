@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..model import CannotObserve
 from ..polling import TimedOut, wait_until
-from . import lines
+from . import lines, log_files
 from .capabilities import (
     Executes,
     InstanceState,
@@ -34,6 +34,7 @@ from .capabilities import (
 from .claims import KeepsClaim
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ..model import Instance, System
@@ -201,20 +202,22 @@ class ProcessPlatform:
 
     def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
         """Read the end of the instance's log file. Raises CannotObserve when there is none."""
+        text = self._of_log(instance, lambda path: log_files.end(path, limit_bytes))
+        return text if since_s is None else lines.since(text, since_s)
+
+    def search_log(self, instance: Instance, texts: tuple[str, ...], *, since_s: float) -> LogText:
+        """Search the instance's log file and what was rotated away from it. Raises CannotObserve."""
+        return self._of_log(instance, lambda path: log_files.search(path, texts, since_s))
+
+    def _of_log(self, instance: Instance, act: Callable[[Path], LogText]) -> LogText:
         mend = f"set log for {instance.name} under systems.{self._system.name}.api.instances"
         if instance.log is None:
             raise CannotObserve(f"the environment names no log for {instance.name}", mend=mend)
         try:
-            with instance.log.open("rb") as file:
-                size = file.seek(0, 2)
-                begin = max(0, size - limit_bytes)
-                file.seek(begin)
-                text = file.read(limit_bytes).decode("utf-8", errors="replace")
-        except OSError as error:
-            raise CannotObserve(f"cannot read {instance.log}: {error.strerror}", mend=mend) from None
-        found = text.splitlines()
-        end = LogText(tuple(found if begin == 0 else found[1:]), whole=begin == 0)
-        return end if since_s is None else lines.since(end, since_s)
+            return act(instance.log)
+        except (OSError, EOFError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise CannotObserve(f"cannot read {instance.log}: {reason}", mend=mend) from None
 
 
 def _state(row: dict[str, Any]) -> InstanceState:

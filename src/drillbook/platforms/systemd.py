@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from .. import dialects
 from ..model import CannotObserve
 from ..polling import TimedOut, wait_until
 from . import lines
@@ -59,11 +58,9 @@ _COLUMNS = len(("pid", "ppid", "stat", "rss", "time", "comm"))
 _EXITED = "1"
 _ENDED_BY_SIGNAL = ("2", "3")
 _STATES = {"activating": "starting", "reloading": "running", "deactivating": "stopping"}
-_LEVELS = ("EMERGENCY", "ALERT", "CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
 _INFO = 6
 _MOST_ENTRIES = 4000
 _BYTES_AN_ENTRY = 1000
-_FIRST_ENTRIES = 100
 _ACT_S = 8.0
 _DEATH_S = 5.0
 _KILLED_S = 10.0
@@ -84,12 +81,13 @@ _WHY_NOT: dict[Any, str] = {
     RollsOut: "systemd runs what is installed on the host: its package manager rolls out",
     RollsBack: "systemd keeps no earlier version of what it runs: the host's package manager may",
 }
-_JOURNAL = "journalctl {quiet}-o json --all --output-fields=MESSAGE,PRIORITY -u {{unit}}"
-_AFTER_START = f"""
-start=$(systemctl show --timestamp=unix -P ExecMainStartTimestamp {{unit}}) || exit 1
-[ -z "$start" ] || {_JOURNAL.format(quiet="--quiet ")} --since "$start" | head -n {{first}}
-printf -- '--\\n'
-{_JOURNAL.format(quiet="")} -n {{most}}"""
+_JOURNAL = "journalctl {quiet}-o json --all --output-fields=MESSAGE,PRIORITY,_TRANSPORT -u {{unit}}"
+_NEWEST = f"{_JOURNAL.format(quiet='')} -n {{most}}"
+_SEARCH = f"""
+{_JOURNAL.format(quiet="")} --since @{{since:.6f}} | head -n 1
+{_JOURNAL.format(quiet="--quiet ")} --since @{{since:.6f}} | grep -F {{texts}} | head -n {{most}}"""
+"""The first entry tells how far back the journal reaches; a message that is no clean text stands there as bytes."""
+_AS_BYTES = ('"MESSAGE":[', '"MESSAGE" : [')
 _SINCE = f"{_JOURNAL.format(quiet='')} --since @{{since:.6f}} -n {{most}}"
 _NO_HOST = "set host and units under systems.NAME.systemd in the environment file"
 
@@ -236,28 +234,36 @@ class Units:
         return None
 
     def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
-        """Read the journal of an instance's unit: what followed its last start, and the newest entries.
+        """Read the newest entries of the journal of an instance's unit.
 
         Raises:
             CannotObserve: no such unit, or the user may not read the journal.
         """
+        most = max(1, min(_MOST_ENTRIES, limit_bytes // _BYTES_AN_ENTRY))
+        found = self._journal(instance, _NEWEST if since_s is None else _SINCE, since=since_s, most=most)
+        times = [at for _, at in found]
+        return lines.last([line for line, _ in found], limit_bytes, whole=len(found) < most, written_s=times)
+
+    def search_log(self, instance: Instance, texts: tuple[str, ...], *, since_s: float) -> LogText:
+        """Search the journal of an instance's unit since a moment. Raises CannotObserve."""
+        forms = lines.forms(lines.forms(texts))  # a JSON line within the journal's JSON
+        wanted = " ".join(f"-e {shlex.quote(form)}" for form in (*forms, *_AS_BYTES))
+        found = self._journal(instance, _SEARCH, since=since_s, texts=wanted, most=_MOST_ENTRIES)
+        whole = len(found) < _MOST_ENTRIES and bool(found) and found[0][1] <= since_s + lines.FIRST_WORDS_S
+        times = tuple(at for _, at in found)
+        return LogText(tuple(line for line, _ in found), whole=whole, written_s=times)
+
+    def _journal(self, instance: Instance, script: str, **values: Any) -> list[tuple[str, float]]:
         unit = self.where.units.get(instance.name)
         if unit is None:
             raise CannotObserve(f"the environment names no unit for {instance.name}", mend=_NO_HOST)
-        most = max(1, min(_MOST_ENTRIES, limit_bytes // _BYTES_AN_ENTRY))
-        if since_s is None:
-            said = self._shell.ask(_AFTER_START.format(unit=shlex.quote(unit), first=_FIRST_ENTRIES, most=most))
-        else:
-            said = self._shell.ask(_SINCE.format(unit=shlex.quote(unit), since=since_s, most=most))
+        said = self._shell.ask(script.format(unit=shlex.quote(unit), **values))
         if said.status or "not seeing messages" in said.err or "No journal files" in said.err:
             raise CannotObserve(
                 f"the journal of {unit} on {self.where.host}: {_last_line(said.err) or 'not readable'}",
                 mend="add the user to the group systemd-journal",
             )
-        head, _, tail = said.out.rpartition("--\n")
-        first, newest = _entries(head), _entries(tail)
-        found = [line for cursor, line in first.items() if cursor not in newest] + list(newest.values())
-        return lines.last(found, limit_bytes, whole=len(newest) < most)
+        return list(_entries(said.out).values())
 
     def on_host(self, script: str) -> str:
         """Run a read-only script on the host and return its output. Raises CannotObserve."""
@@ -322,7 +328,7 @@ class SystemdPlatform:
 
 
 def _properties(block: str) -> dict[str, str]:
-    return dict(line.partition("=")[::2] for line in block.splitlines())
+    return dict(line.partition("=")[::2] for line in lines.split(block))
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +344,7 @@ class _Process:
 
 def _processes(text: str) -> dict[int, _Process]:
     """Return all processes by id."""
-    rows = (line.split(None, 5) for line in text.splitlines())
+    rows = (line.split(None, 5) for line in lines.split(text))
     return {
         int(pid): _Process(int(parent), state, int(memory) * 1024, _cpu_s(time), name.strip())
         for pid, parent, state, memory, time, name in (row for row in rows if len(row) == _COLUMNS)
@@ -417,31 +423,30 @@ def _state_of(unit: UnitState) -> str:
     return _STATES.get(unit.active_state, "exited")
 
 
-def _entries(text: str) -> dict[str, str]:
-    """Return the journal's entries as log lines by cursor: JSON lines as they are, others with time and level."""
-    found: dict[str, str] = {}
-    for line in text.splitlines():
+def _entries(text: str) -> dict[str, tuple[str, float]]:
+    """Return the journal's entries by cursor, each as a log line with the journal's own time in seconds."""
+    found: dict[str, tuple[str, float]] = {}
+    for line in lines.split(text):
         try:
             row: dict[str, Any] = json.loads(line)
         except ValueError:
             continue
-        found[str(row.get("__CURSOR"))] = _log_line(row)
+        found[str(row.get("__CURSOR"))] = _log_line(row), int(row.get("__REALTIME_TIMESTAMP") or 0) / 1_000_000
     return found
 
 
 def _log_line(row: Mapping[str, Any]) -> str:
+    """Return an entry's text, after its priority as syslog writes it where that says something.
+
+    What a service writes to its output comes in as INFO, whatever it is.
+    """
     message = row.get("MESSAGE")
     text = bytes(message).decode("utf-8", errors="replace") if isinstance(message, list) else str(message or "")
-    if text.startswith("{"):
-        return text
-    own, priority = dialects.parse(text), int(row.get("PRIORITY") or _INFO) % len(_LEVELS)
-    known = own.level in dialects.LEVELS
-    level = own.level if known and priority >= _INFO else _LEVELS[priority]
-    message = own.message if known and own.level != "ERROR" else text
-    at = dt.datetime.fromtimestamp(int(row.get("__REALTIME_TIMESTAMP") or 0) / 1_000_000, dt.UTC)
-    return json.dumps({"timestamp": at.isoformat(), "level": level, "message": message})
+    priority = int(row.get("PRIORITY") or _INFO)
+    says_nothing = priority == _INFO and row.get("_TRANSPORT", "stdout") == "stdout"
+    return text if says_nothing else f"<{priority}>{text}"
 
 
 def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    said = [line.strip() for line in lines.split(text) if line.strip()]
+    return said[-1] if said else ""

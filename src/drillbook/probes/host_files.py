@@ -104,7 +104,7 @@ def _parse(text: str) -> FilesReading:
     unanswered: dict[str, str] = {}
     sets: bool | None = None
     foreign: str | None = None
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n"):
         question, status, answer = line.split("\t", 2)
         kind, _, what = question.partition(" ")
         absent = "No such file or directory" in answer

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 from .. import clock
-from ..dialects import LEVELS, Entry, read
+from ..dialects import LEVELS, Entry
 from ..model import CannotObserve, System, Target
 from ..platforms import Lists, LogText, Missing, ReadsLogs, platform_of
 from .base import ReadingProbe
+from .dated import FIRST_WORDS_S, Dated, Order, Unread, dated, order_of, sought, unread_among
 from .http import per_instance
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ERROR_LEVELS = frozenset({"ERROR", "CRITICAL", "FATAL", "PANIC", "ALERT", "EMERGENCY"})
 WINDOW_S = 300
 """The runbook's "last 5 minutes"."""
 _TAIL = 100
-_START = 60
 _SHOWN = 5
 _LIMIT_BYTES = 4 << 20
-_FIRST_WORDS_S = 30
-"""A service says something within so many seconds of its start: a log that begins later has lost its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ class LogReading:
     started_at: str | None
     """When the instance last started, by its platform; None when the platform cannot say."""
     since_start: tuple[Entry, ...]
-    """The first entries since then."""
+    """Of the entries since then, or without a time: the first that says each text that was looked for."""
+    since_start_whole: bool
+    """Whether all since then was searched: else a text that is not there may be."""
     tail: tuple[Entry, ...]
     """The last 100 entries."""
     errors_in_window: int
@@ -40,6 +43,10 @@ class LogReading:
     first_errors: tuple[Entry, ...]
     window_covered: bool
     """Whether the reading reaches back to the window's beginning."""
+    unread: Unread
+    """The lines of the last five minutes that no dialect could read."""
+    order: Order
+    """How far the log's own times can be relied on."""
     newest_at: str | None
     levels_known: bool = True
     """Whether any entry says its level: without, the absence of errors says nothing."""
@@ -47,8 +54,9 @@ class LogReading:
 
 @dataclass(frozen=True)
 class Logs(ReadingProbe[LogReading]):
-    """The log of every instance."""
+    """The log of every instance; ``seek`` is what the criteria look for since the start, however far back."""
 
+    seek: tuple[str, ...] = ()
     reading: ClassVar[type[LogReading]] = LogReading
     timeout_s: ClassVar[float] = 8.0  # a connection and a command on a busy host
 
@@ -75,52 +83,61 @@ class Logs(ReadingProbe[LogReading]):
         started_at = None
         if not isinstance(lists, Missing):
             started_at = next((found.started_at for found in lists.list_instances() if found.name == target.name), None)
-        return sort(text, taken_at=clock.now(), started_at=started_at)
+        read = sort(text, taken_at=clock.now(), started_at=started_at, seek=self.seek)
+        if started_at is None or len(read.since_start) == len(self.seek):
+            return read
+        since_s = clock.parse(started_at).timestamp()
+        return with_start(read, reads.search_log(target.instance, self.seek, since_s=since_s), self.seek)
 
 
-def sort(text: LogText, *, taken_at: str, started_at: str | None) -> LogReading:
+def sort(text: LogText, *, taken_at: str, started_at: str | None, seek: tuple[str, ...] = ()) -> LogReading:
     """Sort a log's lines into what the criteria ask for."""
-    entries = read(text.lines)
-    times = [_time(entry) for entry in entries]
-    known = [time for time in times if time is not None]
+    found = dated(text)
+    known = [one.at for one in found if one.at is not None]
     window_begin = clock.parse(taken_at) - dt.timedelta(seconds=WINDOW_S)
     start = clock.parse(started_at) if started_at else None
-    errors = [
-        entry
-        for entry, time in zip(entries, times, strict=True)
-        if entry.level in ERROR_LEVELS and (time is None or time >= window_begin)
-    ]
-    since_start = [
-        entry
-        for entry, time in zip(entries, times, strict=True)
-        if start is not None and time is not None and time >= start
-    ]
+    window = [one.entry for one in found if one.at is None or one.at >= window_begin]
+    errors = [entry for entry in window if is_error(entry)]
+    earlier = [one.at for one in found if is_error(one.entry) and one.at is not None and one.at < window_begin]
     return LogReading(
         taken_at=taken_at,
         started_at=started_at,
-        since_start=tuple(since_start[:_START]),
-        tail=entries[-_TAIL:],
+        since_start=_since_start(found, start, seek),
+        since_start_whole=start is not None and _reaches_back(text, min(known, default=None), start, start),
+        tail=tuple(one.entry for one in found[-_TAIL:]),
         errors_in_window=len(errors),
         first_errors=tuple(errors[:_SHOWN]),
         window_covered=_reaches_back(text, min(known, default=None), window_begin, start),
+        unread=unread_among(window),
+        order=order_of(found, text, window_begin, earlier),
         newest_at=max(known).isoformat() if known else None,
-        levels_known=any(entry.level in LEVELS for entry in entries),
+        levels_known=any(one.entry.level in LEVELS for one in found),
     )
 
 
-def _reaches_back(
-    text: LogText, oldest: dt.datetime | None, window_begin: dt.datetime, start: dt.datetime | None
-) -> bool:
-    """Say whether a log reaches back to the window's begin, or to the start of an instance that is younger."""
+def is_error(entry: Entry) -> bool:
+    """Say whether an entry is an error, lines that continue it apart."""
+    return entry.level in ERROR_LEVELS and entry.state != "continuation"
+
+
+def with_start(read: LogReading, found: LogText, seek: tuple[str, ...]) -> LogReading:
+    """Return a reading with what a search of the whole log since the start has found."""
+    assert read.started_at is not None
+    entries = _since_start(dated(found), clock.parse(read.started_at), seek)
+    if len(entries) < len(read.since_start):  # what was read is there, whatever a search says
+        return read
+    return replace(read, since_start=entries, since_start_whole=found.whole or read.since_start_whole)
+
+
+def _since_start(found: Sequence[Dated], start: dt.datetime | None, seek: tuple[str, ...]) -> tuple[Entry, ...]:
+    since = [one.entry for one in found if start is not None and (one.at is None or one.at >= start)]
+    return sought(since, seek)
+
+
+def _reaches_back(text: LogText, oldest: dt.datetime | None, begin: dt.datetime, start: dt.datetime | None) -> bool:
+    """Say whether a log reaches back to a moment, or to the start of an instance that is younger."""
     if oldest is None:
         return text.whole
-    if oldest <= window_begin:
+    if oldest <= begin:
         return True
-    return text.whole and (start is None or oldest <= start + dt.timedelta(seconds=_FIRST_WORDS_S))
-
-
-def _time(entry: Entry) -> dt.datetime | None:
-    try:
-        return clock.parse(entry.at) if entry.at else None
-    except ValueError:
-        return None
+    return text.whole and (start is None or oldest <= start + dt.timedelta(seconds=FIRST_WORDS_S))

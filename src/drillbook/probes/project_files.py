@@ -70,7 +70,7 @@ class ProjectFiles(ReadingProbe[Files]):
 def _values(text: str) -> dict[str, str]:
     """Return what the lines set, as Compose reads them: the last one counts, quotes do not."""
     found: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         name, equals, value = line.strip().removeprefix("export ").partition("=")
         if equals and not name.startswith("#"):
             found[name.strip()] = _bare(value.strip())

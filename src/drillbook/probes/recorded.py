@@ -16,6 +16,22 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What an instance has logged of the texts that were looked for since a moment."""
+
+    entries: tuple[Entry, ...]
+    """For each text the first entry that says it."""
+    of: int
+    """Among so many entries."""
+    whole: bool = True
+    """Whether all since the moment was searched: else a text that is not there may be."""
+    undated: bool = False
+    """Whether the log was written to since, and no entry is dated so: its clock is late."""
+    ahead_s: float = 0.0
+    """By how much the newest entry is dated in the future."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How one instance ended when it was told to."""
 
@@ -24,8 +40,8 @@ class Ended:
     killed: bool
     """Whether the grace had to be ended by SIGKILL."""
     took_s: float
-    said: tuple[Entry, ...] | None
-    """Its log entries since it was told; None when its log could not be read."""
+    said: Said | None
+    """What it has logged since it was told; None when its log could not be read."""
     failure: str | None = None
     """What the platform calls it, where it counts as failed whatever its status."""
 

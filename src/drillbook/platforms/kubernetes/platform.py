@@ -8,7 +8,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ... import clock
 from ...model import CannotObserve, Instance
 from .. import lines
 from ..capabilities import (
@@ -54,6 +53,7 @@ _GONE_S = 10.0
 _MEND = "check the rights and the state: kubectl auth can-i --list, kubectl get pods"
 _TAIL_LINES = 20000
 _MOST_LOG_BYTES = 64 << 20
+_SEARCH_S = 5.0
 _MERGE = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
 _KINDS = {"postgres": "statefulsets", "redis": "statefulsets"}
@@ -134,22 +134,29 @@ class KubernetesPlatform:
         )
 
     def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
-        """Read the end of the pod's log. Raises CannotObserve when there is none."""
+        """Read the end of the pod's log, with the kubelet's own times. Raises CannotObserve when there is none."""
         api = self._api()
         path = api.path("pods", f"{instance.name}/log")
         # limitBytes keeps the beginning of what it cuts, so the end is cut out here.
-        query: dict[str, Any] = {"tailLines": _TAIL_LINES, "limitBytes": _MOST_LOG_BYTES}
-        if since_s is not None:  # the API takes whole seconds; each line's own time tells the rest
-            begin = dt.datetime.fromtimestamp(int(since_s), dt.UTC)
-            query |= {"sinceTime": begin.strftime("%Y-%m-%dT%H:%M:%SZ"), "timestamps": "true"}
+        query: dict[str, Any] = {"tailLines": _TAIL_LINES, "limitBytes": _MOST_LOG_BYTES, **_log_since(since_s)}
         answer = api.send("GET", path, **query)
         if not answer.ok:
             raise CannotObserve(f"GET {path}: {answer.status}", mend="kubectl get pods")
         if len(answer.text) >= _MOST_LOG_BYTES:
             raise CannotObserve(f"GET {path}: the last lines are more than {_MOST_LOG_BYTES} bytes", mend="log less")
-        found = answer.text.splitlines()
+        found, times = lines.stamped(lines.split(answer.text))
         whole = len(found) < _TAIL_LINES
-        return lines.last(found if since_s is None else _without_times(found, since_s), limit_bytes, whole=whole)
+        if since_s is not None:
+            before = sum(at < since_s for at in times)
+            found, times = found[before:], times[before:]
+        return lines.last(found, limit_bytes, whole=whole, written_s=times)
+
+    def search_log(self, instance: Instance, texts: tuple[str, ...], *, since_s: float) -> LogText:
+        """Search the pod's log since a moment, as far as the kubelet has kept it. Raises CannotObserve."""
+        api = self._api()
+        path = api.path("pods", f"{instance.name}/log")
+        found = api.lines(path, silence_s=_SEARCH_S, **_log_since(since_s))
+        return lines.holding_stamped(found, texts, since_s)
 
     def usage(self, name: str) -> Usage:
         """Return what metrics.k8s.io says of a pod: an average over its last window. Raises CannotObserve."""
@@ -325,10 +332,12 @@ def _name(pod: Object) -> str:
     return str(pod["metadata"]["name"])
 
 
-def _without_times(found: list[str], since_s: float) -> list[str]:
-    """Return the lines since a moment, without the time that the API has put before each."""
-    pairs = (line.partition(" ") for line in found)
-    return [text for at, _, text in pairs if clock.parse(at).timestamp() >= since_s]
+def _log_since(since_s: float | None) -> dict[str, str]:
+    """Return what asks for a log with times; the API takes whole seconds, each line's own time tells the rest."""
+    if since_s is None:
+        return {"timestamps": "true"}
+    begin = dt.datetime.fromtimestamp(int(since_s), dt.UTC)
+    return {"timestamps": "true", "sinceTime": begin.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 def _is_over(pod: Object) -> bool:
