@@ -162,6 +162,8 @@ class Reader:
             at, end = times.lead(body, found.end(), self._zone, self._now)
             if at and (level := texts.REDIS_MARKS.get(body[end + 1 : end + 2])):
                 return Entry(at, level, body[end + 3 :])
+        if first.isdigit() and (found := texts.REDIS_SIGNAL.match(body)):
+            return Entry(times.epoch(float(found["time"])), "NOTICE", body[found.end() :])
         if first.isupper() and (found := texts.LOGRUS.match(body)) and (level := severity.named(found["level"])):
             at = times.value(found["time"], self._zone, self._now)
             return Entry(at, level, body[found.end() :].rstrip())

@@ -24,7 +24,8 @@ _AHEAD = (
     r"(?:\[[^\]\n]{0,120}\]|\([^)\n]{0,120}\)|#?\d+(?:[#:]\d+)?:?|[-|]+|\w{1,20}=\S+"
     rf"|{_PLACE}|{_PATH}:?)"
 )
-_SPANS = r'(?:(?:\w[\w.-]*(?:\{(?:[^}"]|"(?:[^"\\]|\\.)*")*\})?:)+ )?'  # outer{id=7}:inner:
+_SPAN = r'(?:\w[\w.-]*(?:\{(?:[^}"]|"(?:[^"\\]|\\.)*")*\})?:)+ '  # outer{id=7}:inner:
+_SPANS = rf"(?:(?=[\w.:-]*\{{){_SPAN}|{_SPAN}(?=\w+(?:::\w+)+: ))?"  # with fields, or before a path: else a message
 _PG = r"(?:\[\d+(?:-\d+)?\]:? )?(?:\S+@\S+ )?"
 _PG_LEVELS = r"(?P<level>DEBUG[1-5]|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC)"
 _DOTNET = "trce|dbug|info|warn|fail|crit"
@@ -60,11 +61,11 @@ DIALECTS = (
         dated=True,
         begins=" EDT",
     ),
+    Dialect("nginx error", rf"\[{_WORD}\] \d+#\d+: (?:\*\d+ )?", dated=True, begins="["),
     Dialect("structlog console", rf"\[{_WORD}\s*\] ", dated=True, begins="["),
     Dialect("gunicorn", rf"\[\d+\] \[{_WORD}\] ", dated=True, begins="["),
     Dialect("postgresql", rf"{_PG}{_PG_LEVELS}:  ", dated=True),
     Dialect("postgresql, more", rf"{_PG}(?:{_PG_MORE}):  ", level="same", dated=True),
-    Dialect("nginx error", rf"\[{_WORD}\] \d+#\d+: (?:\*\d+ )?", dated=True, begins="["),
     Dialect("env_logger", rf"{_BARE}\s+(?P<logger>[\w:]+)\] ", dated=True, begins=_CAPITAL),
     Dialect("haproxy start", rf"\[{_WORD}\]\s+(?:\d+/\d+ )?\(\d+\) : ", dated=False, begins="["),
     Dialect("dotnet console", rf"(?P<level>{_DOTNET}): (?P<logger>[^\s\[\]]+)\[-?\d+\](?:\s|$)", begins="tdiwfc"),
@@ -92,6 +93,7 @@ KLOG = re.compile(
     r"(?P<level>[IWEF])(?P<month>\d\d)(?P<day>\d\d) (?P<clock>\d\d:\d\d:\d\d\.\d{6})\s+\d+ [\w.-]+:\d+\] "
 )
 REDIS = re.compile(r"(?P<pid>\d+):(?P<role>[XCSM]) (?=\d)")
+REDIS_SIGNAL = re.compile(r"\d+:signal-handler \((?P<time>\d{10})\) ")
 REDIS_MARKS = {".": "DEBUG", "-": "DEBUG", "*": "NOTICE", "#": "WARNING"}
 LOGRUS = re.compile(r"(?P<level>[A-Z]{4,5})\[(?:\d{4}|(?P<time>\d{4}-\d\d-\d\dT[^\]]+))\] ?")
 ACCESS = re.compile(r"\S+ \S+ [^\[\"]{1,80} \[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:[^\]]+)\] \"")
