@@ -61,17 +61,17 @@ def main() -> int:
             try:
                 run = build(Path(room))
                 for name in chosen:
-                    keep(name, run)
+                    keep(name, Path(room), run)
             except (OSError, subprocess.SubprocessError) as error:
                 failed = 1
                 print(f"{', '.join(chosen)}: {type(error).__name__}: {error}")  # noqa: T201 - a script for a terminal
     return failed
 
 
-def keep(name: str, run: Callable[[str], str]) -> None:
+def keep(name: str, room: Path, run: Callable[[str], str]) -> None:
     """Run one logger and keep what it wrote, with the time it wrote it."""
     begin = dt.datetime.now(dt.UTC)
-    text = run(name)
+    text = run(name).replace(str(HERE), "/srv").replace(str(room), "/srv")
     end = dt.datetime.now(dt.UTC)
     (SAMPLES / f"{name}.log").write_text(text, encoding="utf-8", newline="")
     path = SAMPLES / "index.json"
@@ -137,9 +137,11 @@ def nginx(name: str, place: Path) -> str:
     """Ask for a page that is there and for one whose upstream is not."""
     port, dead = _free_port(), _free_port()
     (place / "logs").mkdir()
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    rooms = " ".join(f"{kind}_temp_path {place}/{kind};" for kind in kinds)
     (place / "nginx.conf").write_text(
         f"daemon off; master_process off; pid {place}/pid; error_log {place}/nginx-error notice; events {{}}\n"
-        f"http {{ access_log {place}/nginx-access; server {{ listen 127.0.0.1:{port};"
+        f"http {{ {rooms} access_log {place}/nginx-access; server {{ listen 127.0.0.1:{port};"
         f" location / {{ return 200; }} location /down {{ proxy_pass http://127.0.0.1:{dead}; }} }} }}\n"
     )
     with _started(["nginx", "-p", place, "-c", place / "nginx.conf"]):
@@ -216,7 +218,10 @@ GROUPS: tuple[tuple[Callable[[Path], Callable[[str], str]], tuple[str, ...]], ..
     (go, GO),
     (rust, RUST),
     (java, JAVA),
-    (servers, ("nginx-error", "nginx-access", "haproxy", "redis", "postgresql")),
+    (servers, ("nginx-error", "nginx-access")),
+    (servers, ("haproxy",)),
+    (servers, ("redis",)),
+    (servers, ("postgresql",)),
 )
 
 
@@ -229,7 +234,8 @@ def _build(command: list[str | Path], place: Path) -> None:
 
 
 def _output(command: list[str | Path]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, timeout=_RUN_TIMEOUT_S).stdout.decode()
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_RUN_TIMEOUT_S)
+    return done.stdout.decode()
 
 
 @contextlib.contextmanager

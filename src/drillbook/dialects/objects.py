@@ -32,13 +32,11 @@ MESSAGES = (
     "message", "msg", "event", "short_message", "body", "Body", "MESSAGE", "@m", "@mt", "Message", "fields.message",
     "body.stringValue", "record.message", "text", "@message", "RenderedMessage", "MessageTemplate",
 )  # fmt: skip
-LOGGERS = ("logger", "target", "log.logger", "logger_name", "Category", "loggerName", "name")
 _PYTHON_OWN = frozenset(("levelname", "asctime", "lineno", "funcName", "func_name", "logger", "module"))
 _ACCESS = frozenset(("status", "status_code", "response_code", "statusCode", "responseStatus"))
 _ASKED = frozenset(("method", "request_method", "request", "path", "uri", "url", "requestPath"))
 _RECORDS = ("resourceLogs", "scopeLogs", "logRecords")
 _DECODER = json.JSONDecoder(strict=False)
-_DEEPEST = 4
 
 
 def decode(text: str, begin: int) -> tuple[dict[str, Any], int] | None:
@@ -54,24 +52,30 @@ def decode(text: str, begin: int) -> tuple[dict[str, Any], int] | None:
 
 
 def entries(
-    row: dict[str, Any], zone: dt.tzinfo, now: dt.datetime, within: Callable[[str], tuple[Entry, ...]], deep: int = 0
-) -> Iterator[Entry]:
-    """Yield what an object says: itself, the records of an OpenTelemetry export, or the line that it wraps.
+    row: dict[str, Any], zone: dt.tzinfo, now: dt.datetime, within: Callable[[str], list[Entry]]
+) -> list[Entry]:
+    """Return what an object says: itself, the records of an OpenTelemetry export, or the line that it wraps.
 
     ``within`` reads a wrapped line (Docker's ``log``, the journal's ``MESSAGE``).
     """
-    for name in _RECORDS:
-        if isinstance(row.get(name), list) and deep < _DEEPEST:
-            for inner in row[name]:
-                if isinstance(inner, dict):
-                    yield from entries(inner, zone, now, within, deep + 1)
-            return
-    if isinstance(row.get("log"), str) and "stream" in row:
+    if "resourceLogs" in row:
+        return [_entry(record, zone, now) for record in _records(row, _RECORDS)]
+    if "stream" in row and isinstance(row.get("log"), str):
         at = _time(row, zone, now)
-        for inner in within(row["log"]):
-            yield Entry(at or inner.at, inner.level, inner.message, inner.state, inner.logger)
+        return [Entry(at or one.at, one.level, one.message, one.state, one.logger) for one in within(row["log"])]
+    if "PRIORITY" in row and "MESSAGE" in row:
+        return [_journal(row, zone, now, within)]
+    return [_entry(row, zone, now)]
+
+
+def _records(row: dict[str, Any], names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    if not names:
+        yield row
         return
-    yield _journal(row, zone, now, within) if "PRIORITY" in row and "MESSAGE" in row else _entry(row, zone, now)
+    inner = row.get(names[0])
+    for part in inner if isinstance(inner, list) else ():
+        if isinstance(part, dict):
+            yield from _records(part, names[1:])
 
 
 def level(row: dict[str, Any]) -> str:
@@ -107,17 +111,14 @@ def _scale(number: float, row: dict[str, Any]) -> str:
 def _entry(row: dict[str, Any], zone: dt.tzinfo, now: dt.datetime) -> Entry:
     at, said, message = _time(row, zone, now), level(row), _message(row)
     if said or (not _ACCESS.isdisjoint(row) and not _ASKED.isdisjoint(row)):
-        name = next((found for key in LOGGERS if isinstance(found := _field(row, key), str)), "")
-        return Entry(at, said, message, logger=name)
+        return Entry(at, said, message)
     return Entry(at, "", message or json.dumps(row, ensure_ascii=False), "unread")
 
 
-def _journal(
-    row: dict[str, Any], zone: dt.tzinfo, now: dt.datetime, within: Callable[[str], tuple[Entry, ...]]
-) -> Entry:
+def _journal(row: dict[str, Any], zone: dt.tzinfo, now: dt.datetime, within: Callable[[str], list[Entry]]) -> Entry:
     """Read the journal's JSON: standard output comes in at 6 (informational), so there the line's own level counts."""
     at, said, text = _time(row, zone, now), level(row), _message(row)
-    inner = within(text) if said in {"INFO", ""} else ()
+    inner = within(text) if said in {"INFO", ""} else []
     if inner and inner[0].level:
         return Entry(at or inner[0].at, inner[0].level, inner[0].message, logger=inner[0].logger)
     return Entry(at, said, text, "understood" if said else "unread")

@@ -21,7 +21,10 @@ _MESSAGE_KEYS = ("msg", "message", "event")
 _ERROR, _WARNING = severity.NUMBERS["ERROR"], severity.NUMBERS["WARNING"]
 _LONGEST_OBJECT = 500
 _MOST_BRACES = 4
+_FIRST_PAIR = 80
 _INDENTED = "  "
+_AROUND = "\ufeff\r\n\x00"
+_TIME_AHEAD = re.compile(r"[\[(]?(?:\d|[A-Z][a-z]{2},? [ \dA-Z])")
 
 
 class Reader:
@@ -63,31 +66,31 @@ class Reader:
         state = "unread" if self._last.state == "unread" else "continuation"
         return replace(entry, level=self._last.level, state=state)  # type: ignore[arg-type] # the literal is lost
 
-    def _line(self, line: str) -> Iterable[Entry]:
-        text = line.strip("\ufeff\r\n\x00")
+    def _line(self, line: str) -> list[Entry]:
+        text = line.strip(_AROUND)
         if "\x1b" in text:
             text = _COLOUR.sub("", text)
-        if not text.strip():
-            return ()
+        if not text or text.isspace():
+            return []
+        if text[0] == "{" and not self._part and not self._object and (found := self._whole_object(text)):
+            return found
         peeled = peel(text, self._zone, self._now)
         if not peeled.whole:
             self._part += peeled.text
-            return ()
+            return []
         body, self._part = self._part + peeled.text, ""
         if self._object or body.rstrip() == "{":
             return self._object_line(body)
-        return self._finished(peeled, self._body(body)) if body.strip() else ()
+        if not body or body.isspace():
+            return []
+        found = self._body(body)
+        return found if peeled.at is None and not peeled.level else [_within(peeled, one) for one in found]
 
-    def _finished(self, outer: Peeled, found: Iterable[Entry]) -> Iterable[Entry]:
-        if outer.at is None and not outer.level:
-            return found
-        return [_within(outer, entry) for entry in found]
-
-    def _object_line(self, body: str) -> Iterable[Entry]:
+    def _object_line(self, body: str) -> list[Entry]:
         """Gather an object that is printed over several lines, until its last line or until it cannot be one."""
         self._object.append(body)
         if body.rstrip() != "}" and len(self._object) < _LONGEST_OBJECT:
-            return ()
+            return []
         return self._rest()
 
     def _rest(self) -> list[Entry]:
@@ -97,18 +100,22 @@ class Reader:
         if not lines:
             return []
         if decoded := objects.decode("\n".join(lines), 0):
-            return list(objects.entries(decoded[0], self._zone, self._now, self._wrapped))
+            return objects.entries(decoded[0], self._zone, self._now, self._wrapped)
         return [Entry(None, "", line, "unread") for line in lines]
 
-    def _wrapped(self, line: str) -> tuple[Entry, ...]:
-        body = line.strip("\ufeff\r\n\x00")
-        return tuple(self._body(body)) if body.strip() else ()
+    def _wrapped(self, line: str) -> list[Entry]:
+        body = line.strip(_AROUND)
+        return self._body(body) if body and not body.isspace() else []
+
+    def _whole_object(self, body: str) -> list[Entry]:
+        if (decoded := objects.decode(body, 0)) is None:
+            return []
+        found = objects.entries(decoded[0], self._zone, self._now, self._wrapped)
+        return found if decoded[1] == len(body) else found + self._after(body[decoded[1] :])
 
     def _body(self, body: str) -> list[Entry]:
-        if body.startswith("{") and (decoded := objects.decode(body, 0)):
-            row, end = decoded
-            found = list(objects.entries(row, self._zone, self._now, self._wrapped))
-            return found + self._after(body[end:])
+        if body[0] == "{" and (found := self._whole_object(body)):
+            return found
         if body[0] in " \t":
             return self._indented(body)
         return self._text(body)
@@ -138,14 +145,7 @@ class Reader:
     def _text(self, body: str) -> list[Entry]:
         if (special := self._special(body)) is not None:
             return [special]
-        if texts.JUL.match(body):
-            self._announced = times.lead(body, 0, self._zone, self._now)[0]
-            return []
-        if texts.CRASH.match(body):
-            return [self._crash(body)]
-        begin = 1 if body[0] in "[(" else 3 if body[1:4] == ", [" else 0
-        if begin == 3:  # noqa: PLR2004 - Ruby's "I, ["
-            begin += 1
+        begin = 1 if body[0] in "[(" else 4 if body[1:4] == ", [" else 0  # Ruby's "I, ["
         at, end = times.lead(body, begin, self._zone, self._now)
         if end == begin:
             return self._undated(body)
@@ -154,19 +154,20 @@ class Reader:
 
     def _special(self, body: str) -> Entry | None:
         """Read the dialects whose time or level is no time or level elsewhere."""
-        if found := texts.KLOG.match(body):
+        first = body[0]
+        if first in "IWEF" and (found := texts.KLOG.match(body)):
             at = times.dated(int(found["month"]), int(found["day"]), found["clock"], self._zone, self._now)
             return Entry(at, severity.named(found["level"]), body[found.end() :])
-        if found := texts.REDIS.match(body):
+        if first.isdigit() and (found := texts.REDIS.match(body)):
             at, end = times.lead(body, found.end(), self._zone, self._now)
             if at and (level := texts.REDIS_MARKS.get(body[end + 1 : end + 2])):
                 return Entry(at, level, body[end + 3 :])
-        if (found := texts.LOGRUS.match(body)) and (
-            level := severity.named(found["level"].replace("ERRO", "ERROR").replace("ERRORR", "ERROR"))
-        ):
+        if first.isdigit() and (found := texts.REDIS_SIGNAL.match(body)):
+            return Entry(times.epoch(float(found["time"])), "NOTICE", body[found.end() :])
+        if first.isupper() and (found := texts.LOGRUS.match(body)) and (level := severity.named(found["level"])):
             at = times.value(found["time"], self._zone, self._now)
             return Entry(at, level, body[found.end() :].rstrip())
-        if found := texts.ACCESS.match(body) or texts.HAPROXY.match(body):
+        if "[" in body[1:120] and (found := texts.ACCESS.match(body) or texts.HAPROXY.match(body)):
             return Entry(times.value(found["time"], self._zone, self._now), "", body)
         return None
 
@@ -180,28 +181,33 @@ class Reader:
 
     def _dated(self, at: str | None, rest: str, body: str) -> list[Entry]:
         text = rest.lstrip()
-        if text.startswith("{") and (decoded := objects.decode(text, 0)):
-            found = list(objects.entries(decoded[0], self._zone, self._now, self._wrapped))
+        if text.startswith("{") and (found := self._whole_object(text)):
             return [replace(entry, at=at or entry.at) for entry in found]
-        if found_pairs := self._pairs(at, text):
-            return [found_pairs]
-        if text and (inner := times.lead(text, 0, self._zone, self._now))[0]:
-            return [replace(entry, at=at or entry.at) for entry in self._text(text)] if inner[1] else []
-        if found_row := _row(rest, dated=True):
-            return [replace(found_row, at=at)]
+        if "=" in text[:_FIRST_PAIR] and (pair := self._pairs(at, text)):
+            return [pair]
+        if _TIME_AHEAD.match(text) and times.lead(text, 1 if text[0] in "[(" else 0, self._zone, self._now)[0]:
+            return [replace(entry, at=at or entry.at) for entry in self._text(text)]
+        if row := _row(rest, at, dated=True):
+            return [row]
+        if texts.JUL.match(body):
+            self._announced = at
+            return []
         return [self._embedded(body, at) or Entry(at, "", body, "unread")]
 
     def _undated(self, body: str) -> list[Entry]:
         at, self._announced = self._announced, None
-        if pair := self._pairs(at, body):
+        if texts.CRASH.match(body):
+            return [self._crash(body)]
+        if "=" in body[:_FIRST_PAIR] and (pair := self._pairs(at, body)):
             return [pair]
         if self._belongs(body):
             return [Entry(None, "", body, "continuation")]
-        if found := _row(body, dated=False):
-            said, end = times.lead(found.message, 1 if found.message[:1] in "[(" else 0, self._zone, self._now)
-            if said:
-                found = replace(found, message=found.message[end:].lstrip(" ])|:-\t"))
-            return [replace(found, at=said or at)]
+        if found := _row(body, at, dated=False):
+            if not _TIME_AHEAD.match(found.message):
+                return [found]
+            said, end = times.lead(found.message, 1 if found.message[0] in "[(" else 0, self._zone, self._now)
+            message = found.message[end:].lstrip(" ])|:-\t") if said else found.message
+            return [replace(found, at=said or at, message=message)]
         return [self._embedded(body, at) or Entry(at, "", body, "unread")]
 
     def _belongs(self, body: str) -> bool:
@@ -213,8 +219,6 @@ class Reader:
         return texts.is_summary(body) and (self._in_trace or severity.NUMBERS.get(last.level, 0) >= _WARNING)
 
     def _pairs(self, at: str | None, text: str) -> Entry | None:
-        if "=" not in text[:80]:
-            return None
         found = texts.pairs(text)
         level = next((level for key in _LEVEL_KEYS if (level := severity.named(found.get(key, "")))), "")
         if not level:
@@ -231,23 +235,23 @@ class Reader:
             if place < 0:
                 return None
             if decoded := objects.decode(body, place):
-                found = next(objects.entries(decoded[0], self._zone, self._now, self._wrapped), None)
-                return replace(found, at=at or found.at) if found and found.level else None
+                found = objects.entries(decoded[0], self._zone, self._now, self._wrapped)
+                return replace(found[0], at=at or found[0].at) if found and found[0].level else None
         return None
 
 
-def _row(text: str, *, dated: bool) -> Entry | None:
-    for row, pattern in texts.compiled(dated):
+def _row(text: str, at: str | None, *, dated: bool) -> Entry | None:
+    for row, pattern in texts.rows(text[:1], dated):
         if (found := pattern.match(text)) is None:
             continue
         if row.level:
-            return Entry(None, "", text, "continuation" if row.level == "same" else "understood")
-        said = found.groupdict()
-        if level := severity.named(said["level"]):
-            message, logger = text[found.end() :], said.get("logger") or ""
-            if not logger and (rest := texts.NAMELESS.match(message)):
-                message, logger = message[rest.end() :], rest["logger"] or ""
-            return Entry(None, level, message, logger=logger)
+            return Entry(at, "", text, "continuation" if row.level == "same" else "understood")
+        if level := severity.named(found["level"]):
+            logger = found["logger"] if "logger" in pattern.groupindex else ""
+            if logger:
+                return Entry(at, level, text[found.end() :], "understood", logger)
+            message, logger = texts.without_name(text, found.end())
+            return Entry(at, level, message, "understood", logger)
     return None
 
 
@@ -269,6 +273,8 @@ def _with_times(found: list[Entry]) -> list[Entry]:
 
     An undated entry of its own after the last dated one stays undated: it may be new, and so it counts as new.
     """
+    if all(entry.at for entry in found):
+        return found
     last_dated = max((i for i, entry in enumerate(found) if entry.at and entry.state != "continuation"), default=-1)
     return list(_timed(found, last_dated))
 

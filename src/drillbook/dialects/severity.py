@@ -16,7 +16,8 @@ LEVELS = frozenset(NUMBERS)
 WORDS = {name: name for name in NUMBERS} | {
     "TRACE": "DEBUG", "VERBOSE": "DEBUG", "SILLY": "DEBUG", "FINE": "DEBUG", "FINER": "DEBUG", "FINEST": "DEBUG",
     "CONFIG": "INFO", "HTTP": "INFO", "LOG": "INFO", "INFORMATION": "INFO", "INFORMATIONAL": "INFO", "SUCCESS": "INFO",
-    "DEFAULT": "INFO", "WARN": "WARNING", "ERR": "ERROR", "EROR": "ERROR", "SEVERE": "ERROR", "FAIL": "ERROR",
+    "DEFAULT": "INFO", "WARN": "WARNING", "ERR": "ERROR", "EROR": "ERROR", "ERRO": "ERROR", "SEVERE": "ERROR",
+    "FAIL": "ERROR",
     "EXCEPTION": "ERROR", "CRIT": "CRITICAL", "DPANIC": "CRITICAL", "EMERG": "EMERGENCY",
     "TRC": "DEBUG", "TRCE": "DEBUG", "DBG": "DEBUG", "DBUG": "DEBUG", "VRB": "DEBUG", "INF": "INFO", "WRN": "WARNING",
     "FTL": "FATAL", "PNC": "PANIC", "T": "DEBUG", "D": "DEBUG", "V": "DEBUG", "I": "INFO", "N": "NOTICE",
@@ -33,6 +34,8 @@ _STEPS = {"pino": _PINO, "python": _PYTHON, "otel": _OTEL}
 
 def named(said: str) -> str:
     """Return the level that a word means in any case, or an empty text for a word that is none."""
+    if (found := WORDS.get(said)) is not None:
+        return found
     word = said.strip().upper()
     if (found := WORDS.get(word)) is not None:
         return found

@@ -14,6 +14,7 @@ from . import severity
 
 _WORD = r"(?P<level>[A-Za-z]{1,13}\d?)"
 _CAPITALS = "|".join(sorted((word for word in severity.WORDS if len(word) > 1), key=len, reverse=True))
+_CAPITAL = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _COMMON = "trace|debug|info|information|warn|warning|error|err|critical|crit|fatal|panic"
 _MARKED = rf"(?P<level>(?i:{_CAPITALS}|[TDIWEFCV]))"
 _BARE = rf"(?P<level>(?:{_CAPITALS})\d?)"
@@ -23,9 +24,11 @@ _AHEAD = (
     r"(?:\[[^\]\n]{0,120}\]|\([^)\n]{0,120}\)|#?\d+(?:[#:]\d+)?:?|[-|]+|\w{1,20}=\S+"
     rf"|{_PLACE}|{_PATH}:?)"
 )
-_SPANS = r'(?:(?:\w[\w.-]*(?:\{(?:[^}"]|"(?:[^"\\]|\\.)*")*\})?:)+ )?'  # outer{id=7}:inner:
+_SPAN = r'(?:\w[\w.-]*(?:\{(?:[^}"]|"(?:[^"\\]|\\.)*")*\})?:)+ '  # outer{id=7}:inner:
+_SPANS = rf"(?:(?=[\w.:-]*\{{){_SPAN}|{_SPAN}(?=\w+(?:::\w+)+: ))?"  # with fields, or before a path: else a message
 _PG = r"(?:\[\d+(?:-\d+)?\]:? )?(?:\S+@\S+ )?"
 _PG_LEVELS = r"(?P<level>DEBUG[1-5]|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC)"
+_DOTNET = "trce|dbug|info|warn|fail|crit"
 _PG_MORE = "DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION"
 _REQUEST = r'(?:\[[^\]]*\] )?"(?:[A-Z]{3,10} \S+ HTTP/[\d.]+|[^"]*)" \d{3} (?:\d+|-)'
 _SIGN = r"[:,]?\s*"
@@ -42,33 +45,35 @@ class Dialect:
     """``none`` for a line that has no levels (an access log), ``same`` for one that goes on with the line before."""
     dated: bool | None = None
     """True: only after a time; False: only without one."""
+    begins: str = ""
+    """The characters that such a line can begin with, where they are few: no other line is tried."""
 
 
 DIALECTS = (
-    Dialect("loguru", rf"\|\s*{_WORD}\s*\|\s*(?P<logger>\S+):\S*:\d+ - ", dated=True),
-    Dialect("python dashes", rf"- (?P<logger>[\w.$-]+) - {_WORD}\s* - ", dated=True),
-    Dialect("zap console", rf"\t{_WORD}\t(?:(?P<logger>[\w./-]+)\t)??(?:[\w./@-]+:\d+\t)?", dated=True),
+    Dialect("loguru", rf"\|\s*{_WORD}\s*\|\s*(?P<logger>\S+):\S*:\d+ - ", dated=True, begins="|"),
+    Dialect("python dashes", rf"- (?P<logger>[\w.$-]+) - {_WORD}\s* - ", dated=True, begins="-"),
+    Dialect("zap console", rf"\t{_WORD}\t(?:(?P<logger>[\w./-]+)\t)??(?:[\w./@-]+:\d+\t)?", dated=True, begins="\t"),
     Dialect("spring boot", rf"\s*{_WORD} \d+ --- (?:\[[^\]]*\] ?)+(?P<logger>\S+)\s*: ", dated=True),
     Dialect("log4j, logback", rf"\s*\[[^\]]*\]\s+{_BARE}\s+(?P<logger>[\w.$\[\]/-]+) -+ "),
     Dialect(
         "rust tracing",
         rf"(?P<level> INFO| WARN|ERROR|DEBUG|TRACE) {_SPANS}(?:ThreadId\(\d+\) )?(?P<logger>[A-Za-z_]\w*(?:::\w+)*): ",
         dated=True,
+        begins=" EDT",
     ),
-    Dialect("structlog console", rf"\[{_WORD}\s*\] ", dated=True),
-    Dialect("gunicorn", rf"\[\d+\] \[{_WORD}\] ", dated=True),
+    Dialect("nginx error", rf"\[{_WORD}\] \d+#\d+: (?:\*\d+ )?", dated=True, begins="["),
+    Dialect("structlog console", rf"\[{_WORD}\s*\] ", dated=True, begins="["),
+    Dialect("gunicorn", rf"\[\d+\] \[{_WORD}\] ", dated=True, begins="["),
     Dialect("postgresql", rf"{_PG}{_PG_LEVELS}:  ", dated=True),
     Dialect("postgresql, more", rf"{_PG}(?:{_PG_MORE}):  ", level="same", dated=True),
-    Dialect("nginx error", rf"\[{_WORD}\] \d+#\d+: (?:\*\d+ )?", dated=True),
-    Dialect("env_logger", rf"{_BARE}\s+(?P<logger>[\w:]+)\] ", dated=True),
-    Dialect("haproxy start", rf"\[{_WORD}\]\s+(?:\d+/\d+ )?\(\d+\) : ", dated=False),
-    Dialect("dotnet console", r"(?P<level>trce|dbug|info|warn|fail|crit): (?P<logger>[^\s\[\]]+)\[-?\d+\](?:\s|$)"),
-    Dialect("python basic", rf"{_BARE}:(?P<logger>[\w.$-]+):", dated=False),
-    Dialect("ruby", rf"#\d+\]\s+{_BARE} -- (?P<logger>\S*): ", dated=True),
-    Dialect("access log", _REQUEST, level="none", dated=True),
-    Dialect("haproxy access", r"\[?\]? ?\S+ \S+/\S+ [\d+/-]+ (?:\d{3}|-1) \d+ ", level="none", dated=True),
-    Dialect("haproxy tcp", r"\[?\]? ?\S+ \S+/\S+ [\d+/-]+ \d+ \S\S ", level="none", dated=True),
+    Dialect("env_logger", rf"{_BARE}\s+(?P<logger>[\w:]+)\] ", dated=True, begins=_CAPITAL),
+    Dialect("haproxy start", rf"\[{_WORD}\]\s+(?:\d+/\d+ )?\(\d+\) : ", dated=False, begins="["),
+    Dialect("dotnet console", rf"(?P<level>{_DOTNET}): (?P<logger>[^\s\[\]]+)\[-?\d+\](?:\s|$)", begins="tdiwfc"),
+    Dialect("python basic", rf"{_BARE}:(?P<logger>[\w.$-]+):", dated=False, begins=_CAPITAL),
+    Dialect("ruby", rf"#\d+\]\s+{_BARE} -- (?P<logger>\S*): ", dated=True, begins="# "),
+    Dialect("access log", _REQUEST, level="none", dated=True, begins='["'),
     # everybody's own: numbers, names and brackets, then the level as a word of its own
+    Dialect("head", rf"{_SIGN}{_BARE}{_END}", begins=_CAPITAL + " "),
     Dialect("marked", rf"{_SIGN}(?:{_AHEAD}\s+){{0,5}}?[\[(<]\s*{_MARKED}\s*[\])>]:?"),
     Dialect("columns", rf"{_SIGN}(?:{_AHEAD}\s+){{0,5}}?\|\s*{_MARKED}\s*\|"),
     Dialect("bare", rf"{_SIGN}(?:{_AHEAD}\s+){{0,5}}?{_BARE}{_END}"),
@@ -88,6 +93,7 @@ KLOG = re.compile(
     r"(?P<level>[IWEF])(?P<month>\d\d)(?P<day>\d\d) (?P<clock>\d\d:\d\d:\d\d\.\d{6})\s+\d+ [\w.-]+:\d+\] "
 )
 REDIS = re.compile(r"(?P<pid>\d+):(?P<role>[XCSM]) (?=\d)")
+REDIS_SIGNAL = re.compile(r"\d+:signal-handler \((?P<time>\d{10})\) ")
 REDIS_MARKS = {".": "DEBUG", "-": "DEBUG", "*": "NOTICE", "#": "WARNING"}
 LOGRUS = re.compile(r"(?P<level>[A-Z]{4,5})\[(?:\d{4}|(?P<time>\d{4}-\d\d-\d\dT[^\]]+))\] ?")
 ACCESS = re.compile(r"\S+ \S+ [^\[\"]{1,80} \[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:[^\]]+)\] \"")
@@ -108,9 +114,10 @@ _PAIR = re.compile(r'([\w.@/-]{1,80})=("(?:[^"\\]|\\.)*"|[^\s"]*)(?:\s+|$)')
 
 
 @cache
-def compiled(dated: bool) -> tuple[tuple[Dialect, re.Pattern[str]], ...]:  # noqa: FBT001 - the cache's key
-    """Return the rows for lines with a time, or without, with their patterns."""
-    return tuple((row, re.compile(row.pattern)) for row in DIALECTS if row.dated in {None, dated})
+def rows(begin: str, dated: bool) -> tuple[tuple[Dialect, re.Pattern[str]], ...]:  # noqa: FBT001 - the cache's key
+    """Return the rows for lines with a time, or without, that begin with a character, with their patterns."""
+    chosen = (row for row in DIALECTS if row.dated in {None, dated} and (not row.begins or begin in row.begins))
+    return tuple((row, re.compile(row.pattern)) for row in chosen)
 
 
 def pairs(text: str) -> dict[str, str]:
@@ -122,6 +129,12 @@ def pairs(text: str) -> dict[str, str]:
         found.setdefault(pair[1], said[1:-1].replace('\\"', '"') if said.startswith('"') else said)
         at = pair.end()
     return found
+
+
+def without_name(text: str, begin: int) -> tuple[str, str]:
+    """Return the message that begins at a place, or after signs and a logger's name there, and that name."""
+    found = NAMELESS.match(text, begin)
+    return (text[found.end() :], found["logger"] or "") if found else (text[begin:], "")
 
 
 def is_frame(text: str) -> bool:

@@ -28,6 +28,7 @@ _SYSLOG = (
 )
 _JAVA = rf"(?P<dm>{_MONTH}) (?P<d>\d\d?), (?P<dy>\d{{4}}),? (?P<dclock>\d\d?:\d\d:\d\d)\s(?P<dpm>[AP]M)"
 _OTHERS = re.compile(f"{_ACCESS}|{_REDIS}|{_SYSLOG}|{_JAVA}")
+_NAMED_DAY = re.compile(r"[A-Z][a-z]{2},? [ \dA-Z]")
 _EPOCH = re.compile(r"(?P<whole>1\d{9}|2\d{9})(?:(?P<part>\.\d{1,9})|(?P<more>\d{3}|\d{6}|\d{9}))?(?![\w.:-])")
 _CLOCK_ONLY = re.compile(r"\d\d?:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:[AP]M)?(?=[\s|\]])")
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
@@ -39,14 +40,18 @@ def lead(text: str, begin: int, zone: dt.tzinfo, now: dt.datetime) -> tuple[str 
 
     A time of day alone is passed over and gives None: which day it was cannot be told.
     """
-    if found := _ISO.match(text, begin):
-        return _iso(found, zone), found.end()
-    if found := _OTHERS.match(text, begin):
+    if text[begin : begin + 1].isdigit():
+        if found := _ISO.match(text, begin):
+            return _iso(found, zone), found.end()
+        if found := _OTHERS.match(text, begin):
+            return _other(found, zone, now), found.end()
+        if found := _EPOCH.match(text, begin):
+            return epoch(float(found[0])), found.end()
+        found = _CLOCK_ONLY.match(text, begin)
+        return None, found.end() if found else begin
+    if _NAMED_DAY.match(text, begin) and (found := _OTHERS.match(text, begin)):
         return _other(found, zone, now), found.end()
-    if found := _EPOCH.match(text, begin):
-        return epoch(float(found[0])), found.end()
-    found = _CLOCK_ONLY.match(text, begin)
-    return None, found.end() if found else begin
+    return None, begin
 
 
 def value(said: Any, zone: dt.tzinfo, now: dt.datetime) -> str | None:

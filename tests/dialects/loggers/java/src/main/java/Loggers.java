@@ -21,7 +21,7 @@ public final class Loggers {
             case "gelf" -> log4j("GelfLayout", "compressionType", "OFF", "includeNewLineDelimiter", "true", "host", "api-1");
             case "logback" -> logback("%d{yyyy-MM-dd HH:mm:ss.SSS} [%thread] %-5level %logger{36} - %msg%n");
             case "spring-boot" -> logback(
-                "%d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %5p ${PID:-4711} --- [store] [%15.15t] %-40.40logger{39} : %m%n");
+                "%d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %5p 4711 --- [store] [%15.15t] %-40.40logger{39} : %m%n");
             case "jul" -> jul();
             default -> throw new IllegalArgumentException(names[0]);
         }
