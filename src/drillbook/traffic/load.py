@@ -291,7 +291,7 @@ def _popen(profile: LoadProfile, orders: Orders, file: Path, said: IO[bytes]) ->
 def _without_settings(variables: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which Locust finds no settings of the user's: ``processes = 2`` would double the load.
 
-    Proxy and CA variables stay. Packages that were installed for the user alone (Locust may be one) are found as before.
+    Proxy and CA variables stay. Packages that were installed for the user alone, as Locust may be, are found as before.
     """
     kept = {name: value for name, value in variables.items() if not name.startswith("LOCUST_")}
     packages = {"PYTHONUSERBASE": site.getuserbase()} if site.ENABLE_USER_SITE else {}
