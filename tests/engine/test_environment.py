@@ -108,6 +108,95 @@ def test_each_problem_names_its_key_and_what_was_expected(tmp_path: Path, text: 
     assert "hunter22" not in shown
 
 
+def two_copies(first: str, second: str) -> str:
+    return HEAD + "".join(
+        f"[[systems.config-manager.api.instances]]\n{keys}\n"
+        for keys in (f"name = 'api-1'\nurl = 'http://10.0.0.1:8080'\n{first}", f"name = 'api-2'\n{second}")
+    )
+
+
+OTHER = "url = 'http://10.0.0.2:8080'\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (
+            "",
+            "url = 'http://10.0.0.1:8080'",
+            "instances.1.url: expected a url of its own for each instance, found http",
+        ),
+        ("", "url = 'HTTP://10.0.0.1:8080'", "begins with http://"),
+        ("", "url = 'http://10.0.0.1:8080/'", "as systems.config-manager.api.instances.0.url has it"),
+        ("", "url = 'https://10.0.0.1:8080'", "instances.0.url has it"),
+        ("", "url = 'http://[::ffff:10.0.0.1]:8080'", "instances.0.url has it"),
+        ("metrics = 'http://m/metrics'", OTHER + "metrics = 'http://M.:80/metrics/'", "0.metrics has it"),
+        ("metrics = 'http://localhost:9/m'", OTHER + "metrics = 'http://127.0.0.1:9/m'", "0.metrics has it"),
+        (
+            "metrics = 'https://m'",
+            OTHER + "metrics = 'https://m:443'",
+            "instances.1.metrics: expected a metrics of its",
+        ),
+        ("log = '/var/log/api.log'", OTHER + "log = '/var/log/x/../api.log'", "instances.1.log: expected a log of its"),
+    ],
+)
+def test_two_copies_with_one_address_are_refused(tmp_path: Path, first: str, second: str, said: str) -> None:
+    assert said in problems(tmp_path, two_copies(first, second))
+
+
+def test_two_copies_with_one_log_by_two_names_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.log").touch()
+    (tmp_path / "b.log").symlink_to(tmp_path / "a.log")
+    text = two_copies(f"log = '{tmp_path}/a.log'", f"{OTHER}log = '{tmp_path}/b.log'")
+    assert "instances.0.log has it" in problems(tmp_path, text)
+
+
+@pytest.mark.parametrize("second", ["http://10.0.0.1:8081", "http://10.0.0.2:8080", "http://10.0.0.1:8080/b"])
+def test_copies_on_one_host_or_behind_one_gateway_are_two(tmp_path: Path, second: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(
+        two_copies("", f"url = '{second}'") + "[systems.config-manager.api]\nurl = 'http://10.0.0.1:8080'\n"
+    )
+    assert len(load(path).systems["config-manager"].instances) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "entry",
+            'name: expected another name than entry, which stands for the address by which users come in, found "e',
+        ),
+        (" Entry", 'found " Entry"'),
+        ("redis", "which stands for the cache"),
+        (
+            "API-1",
+            'instances.1.name: expected a name that differs by more than case and blanks from "api-1", found "API-1"',
+        ),
+        ("api-1", "found api-1 twice"),
+    ],
+)
+def test_a_name_that_hides_another_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    assert said in problems(tmp_path, two_copies("", OTHER).replace("'api-2'", f"'{name}'"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[systems.config-manager.systemd]\nhost = 'h'\nunits = { api = 'app', redis = 'app.service' }\n",
+            "units.redis: expected a value of its own for each component, found app.service, as sys",
+        ),
+        (
+            "[kubernetes]\ncomponents = { api = 'app=a', redis = 'app == a' }\n",
+            "kubernetes.components.redis: expected a value of its own for each component, found app == a, as k",
+        ),
+    ],
+)
+def test_two_components_are_two_things(tmp_path: Path, text: str, said: str) -> None:
+    assert said in problems(tmp_path, HEAD + text)
+
+
 def test_all_problems_are_shown_at_once(tmp_path: Path) -> None:
     shown = problems(tmp_path, HEAD + "a = 1\nb = 2\nclock_skew_s = 'x'\n[load]\n")
     assert [line.split(":")[0].strip() for line in shown.splitlines()[1:]] == ["clock_skew_s", "load.max_rps", "a", "b"]

@@ -182,8 +182,28 @@ def test_start_up_messages_count_in_order_and_since_the_start(
     ],
 )
 def test_prometheus_gets_through_only_when_it_gets_through_to_all(healths: tuple[str, ...], expected: Outcome) -> None:
-    watched = Watched("job", tuple(Scraped(f"http://{number}", health) for number, health in enumerate(healths)))
+    watched = Watched("job", tuple(Scraped(f"http://{n}", health, age_s=5) for n, health in enumerate(healths)))
     assert outcome(prometheus.all_up(), watched) is expected
+
+
+@pytest.mark.parametrize(
+    ("scraped", "expected"),
+    [
+        (Scraped("a", "up", "", 46, 15), Outcome.MET),
+        (Scraped("a", "up", "", 48, 15), Outcome.UNKNOWN),
+        (Scraped("a", "up", "", -48, 15), Outcome.UNKNOWN),
+        (Scraped("a", "up", "", None, 15), Outcome.UNKNOWN),
+        (Scraped("a", "up", "", 100, 60), Outcome.MET),
+        (Scraped("a", "down", "refused", 9, 15), Outcome.NOT_MET),
+        (Scraped("a", "down", "refused", 10_000, 15), Outcome.UNKNOWN),
+        (Scraped("a", "unknown", "", None, 15), Outcome.UNKNOWN),
+    ],
+)
+def test_a_scrape_of_long_ago_says_nothing_of_now(scraped: Scraped, expected: Outcome) -> None:
+    others = (Scraped("b", "up", "", 3, 15), Scraped("c", "up", "", 3, 15))
+    found = prometheus.all_up().check(Watched("job", (*others, scraped)), FACTS)
+    assert found.outcome is expected
+    assert ("2 of 3 up" in found.observed) is (scraped.health != "up")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,12 +14,15 @@ from starlette.routing import Route
 
 entries: dict[str, str] = {}
 seen: dict[str, set[str]] = {"authorization": set()}
+arrived: dict[int, int] = {}
+"""How many requests came in each second."""
 THROTTLES = os.environ.get("THROTTLES") == "1"
 BREAKS = os.environ.get("BREAKS") == "1"
 
 
 async def config(request: Request) -> Response:
     key = request.path_params["key"]
+    arrived[int(time.monotonic())] = arrived.get(int(time.monotonic()), 0) + 1
     seen["authorization"].add(request.headers.get("authorization", ""))
     if request.method == "POST":
         entries[key] = (await request.json())["value"]
@@ -31,7 +35,8 @@ async def config(request: Request) -> Response:
 
 
 async def facts(_request: Request) -> Response:
-    return JSONResponse({"keys": sorted(entries), "authorization": sorted(seen["authorization"])})
+    found = {"keys": sorted(entries), "authorization": sorted(seen["authorization"]), "arrived": [*arrived.values()]}
+    return JSONResponse(found)
 
 
 app = Starlette(

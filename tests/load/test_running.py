@@ -159,6 +159,30 @@ def test_secrets_reach_the_service_and_nothing_else(
     assert not any(TOKEN in text for text in seen)
 
 
+def test_the_users_own_settings_of_locust_do_not_change_the_load(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".locust.conf").write_text("processes = 2\n")
+    (tmp_path / "locust.conf").write_text("processes = 2\n")
+    (tmp_path / "pyproject.toml").write_text("[tool.locust]\nprocesses = 2\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LOCUST_PROCESSES", "2")
+    monkeypatch.setenv("SSL_CERT_FILE", "/its/own/ca.pem")
+    variables: list[dict[str, str]] = []
+
+    def look() -> CacheReading:
+        children = psutil.Process().children()
+        variables.extend(child.environ() for child in children if "locust" in child.cmdline())
+        return NO_CACHE
+
+    found = run_load(profile(rate_rps=20, duration_s=3), service.system, read_cache=look)
+    counted = service.facts()["arrived"]
+    assert found.sent == 60
+    assert sorted(counted)[len(counted) // 2] <= 25, f"the service got {counted} requests a second"
+    assert {one.get("SSL_CERT_FILE") for one in variables} == {"/its/own/ca.pem"}, "this one is no setting of Locust"
+
+
 def test_orders_are_private_and_hide_their_headers() -> None:
     orders = load_orders.Orders(
         Address(("http://a",), {"Authorization": TOKEN}, (None,), (None,)), "n", "k", 1, 1, 0, 1, 3, 4

@@ -13,7 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 METRICS = "# TYPE config_operations counter\nconfig_operations_total 3\n"
-TARGETS = {"data": {"activeTargets": [{"labels": {"job": "config"}, "scrapeUrl": "http://a", "health": "up"}]}}
+TARGETS = {
+    "status": "success",
+    "data": {"activeTargets": [{"labels": {"job": "config"}, "scrapeUrl": "http://a", "health": "up"}]},
+}
 
 
 class Service(ThreadingHTTPServer):

@@ -78,7 +78,7 @@ def rolled_out() -> Accepts[WorkloadState]:
 
 
 def pods_serve(*, exactly: int | None = None, restarts: int | None = None) -> Accepts[PodList]:
-    """Accept pods that all run with every container ready.
+    """Accept pods that all run with every container ready. What is over or being deleted is no replica and not judged.
 
     Args:
         exactly: how many there must be; None for at least one.
@@ -87,18 +87,21 @@ def pods_serve(*, exactly: int | None = None, restarts: int | None = None) -> Ac
 
     def wrong(pod: PodState) -> str | None:
         if not pod.serves:
-            state = "ending" if pod.ending else f"{pod.phase}, {pod.ready}/{pod.containers} ready"
-            return f"{pod.name} {state}" + (f" ({pod.waiting[:120]})" if pod.waiting else "")
+            return f"{pod.name} {pod.phase}, {pod.ready}/{pod.containers} ready" + (
+                f" ({pod.waiting[:120]})" if pod.waiting else ""
+            )
         if restarts is not None and pod.restarts > restarts:
             return f"{pod.name} restarted {pod.restarts} times"
         return None
 
     def check(listing: PodList) -> Finding:
-        bad = [text for pod in listing.pods if (text := wrong(pod))]
-        count = len(listing.pods)
+        bad = [text for pod in listing.replicas if (text := wrong(pod))]
+        count = len(listing.replicas)
         if not count or (exactly is not None and count != exactly):
             bad.insert(0, f"{count} pods")
-        return met_if(not bad, "; ".join(bad) or f"{count} Running and ready")
+        left = [f"{pod.name} ({'ending' if pod.ending else pod.phase})" for pod in listing.pods if not pod.is_replica]
+        beside = f"; beside {', '.join(left)}" if left else ""
+        return met_if(not bad, ("; ".join(bad) or f"{count} Running and ready") + beside)
 
     number = "every pod, at least one," if exactly is None else f"exactly {exactly} pods, each"
     return rule(f"{number} Running and ready" + ("" if restarts is None else f", at most {restarts} restarts"), check)
@@ -121,7 +124,7 @@ def secret_in_use(secret: str, key: str) -> Accepts[PodList]:
     wanted = f"{secret}/{key}"
 
     def check(listing: PodList) -> Finding:
-        users = [pod for pod in listing.pods if wanted in pod.secret_keys]
+        users = [pod for pod in listing.replicas if wanted in pod.secret_keys]
         missing = [pod for pod in users if pod.waiting.startswith("CreateContainerConfigError")]
         if missing:
             return not_met(f"{missing[0].name} cannot start: {missing[0].waiting[:160]}")

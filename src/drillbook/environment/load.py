@@ -13,6 +13,7 @@ from .. import carried, catalogue, outbound
 from ..model import Access, Cluster, ComposeProject, Facts, Instance, Preflight, Secret, System, SystemdHost
 from ..platforms import discovered
 from .access import access, tls_above, unused_tls
+from .apart import not_apart
 from .problems import BadEnvironment, from_validation, nearest
 from .secrets import Resolver
 from .settings import DisruptionSettings, EnvironmentFile, KubernetesSettings, SystemSettings
@@ -108,7 +109,7 @@ def load(
     for proxy in outbound.proxies():
         for text in (proxy.password, *proxy.headers.values()):
             resolver.hide(text.removeprefix("Basic "), "proxy")
-    problems = _unknown_names(file) + _unused_tls(file)
+    problems = _unknown_names(file) + _unused_tls(file) + not_apart(file)
     namespace = file.mutations.namespace if file.mutations.allowed else None
     systems = {name: _system(name, settings, file, resolver, path) for name, settings in file.systems.items()}
     facts = {

@@ -82,6 +82,11 @@ class PodState:
     """The pod's own condition Ready: a lost node or a readiness gate says no while every container says yes."""
 
     @property
+    def is_replica(self) -> bool:
+        """Whether it is meant to serve: not when it is over (a finished Job's, an evicted one) or being deleted."""
+        return self.phase not in ("Succeeded", "Failed") and not self.ending
+
+    @property
     def serves(self) -> bool:
         """Whether every container runs and is ready, and the pod itself."""
         return self.phase == "Running" and 0 < self.containers == self.ready and self.is_ready and not self.ending
@@ -92,6 +97,11 @@ class PodList:
     """The pods of one component."""
 
     pods: tuple[PodState, ...]
+
+    @property
+    def replicas(self) -> tuple[PodState, ...]:
+        """Those that are meant to serve."""
+        return tuple(pod for pod in self.pods if pod.is_replica)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,29 @@
-"""Prometheus itself: what it watches, and whether it gets through."""
+"""Prometheus itself: what it watches, and whether it gets through.
+
+The answer's form is the one of https://prometheus.io/docs/prometheus/latest/querying/api/: ``warnings`` mean that the
+data may be incomplete (Thanos leaves out what a sidecar does not tell), ``infos`` do not.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from .. import clock
 from ..model import CannotObserve, Instance, Json, System, Target
 from .base import ReadingProbe
-from .http import request
+from .http import Answer, request
 from .reach import reached
 
 _PATH = "/api/v1/targets?state=active"
+_OK = 200
+_SAID = 200
+_DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+_UNITS_S = (365 * 86400.0, 7 * 86400.0, 86400.0, 3600.0, 60.0, 1.0, 0.001)
+_INTERVAL_S = 60.0
+"""Prometheus' own default, for one that does not say it (before 2.28)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +34,10 @@ class Scraped:
     health: str
     """up, down, or unknown before the first attempt."""
     error: str = ""
+    age_s: float | None = None
+    """Since it was asked last, by this machine's clock; None when Prometheus does not say."""
+    every_s: float = _INTERVAL_S
+    """How often it is to be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +64,7 @@ class Targets(ReadingProbe[Watched]):
         return f"GET {target.system.prometheus_url or 'prometheus'}{_PATH}"
 
     def observe(self, target: Target) -> Watched:
-        """Ask. Raises CannotObserve when Prometheus does not answer: it is the eye, not the patient."""
+        """Ask. Raises CannotObserve when Prometheus does not answer in full: it is the eye, not the patient."""
         system = target.system
         mend = f"start Prometheus, or set systems.{system.name}.prometheus.url"
         if system.prometheus_url is None:
@@ -57,17 +74,60 @@ class Targets(ReadingProbe[Watched]):
         answer = request(watcher, "GET", address + _PATH, access=system.prometheus_access)
         if answer.failure is not None:
             blame()
-        rows = answer.get("data.activeTargets")
-        if not isinstance(rows, list):
-            raise CannotObserve(f"Prometheus: {answer.summary()}, no list of targets", mend=mend)
-        found = [_scraped(row) for row in rows if isinstance(row, dict) and _job(row) == self.job]
-        return Watched(self.job, tuple(found))
+        rows = _whole(answer, mend)
+        now = dt.datetime.now(dt.UTC)
+        return Watched(self.job, tuple(_scraped(row, now) for row in rows if _labels(row).get("job") == self.job))
 
 
-def _job(row: dict[str, Json]) -> Json:
-    labels = row.get("labels")
-    return labels.get("job") if isinstance(labels, dict) else None
+def _whole(answer: Answer, mend: str) -> list[dict[str, Any]]:
+    """Return the targets. Raises CannotObserve for an answer that is none, or that is not all there is."""
+    status, rows = answer.get("status"), answer.get("data.activeTargets")
+    if answer.status != _OK or status != "success":
+        said = answer.get("error") or (f"status {status}" if status else "no answer of Prometheus' API")
+        raise CannotObserve(f"Prometheus: {answer.summary()}, {str(said)[:_SAID]}", mend=mend)
+    warnings = answer.get("warnings")
+    if warnings:
+        first = warnings[0] if isinstance(warnings, list) else warnings
+        raise CannotObserve(
+            f"Prometheus warns that its answer may be incomplete: {str(first)[:_SAID]}",
+            mend="mend what it warns of, or name a Prometheus that sees all targets itself",
+        )
+    if not isinstance(rows, list):
+        raise CannotObserve(f"Prometheus: {answer.summary()}, no list of targets", mend=mend)
+    targets = [row for row in rows if isinstance(row, dict) and isinstance(row.get("labels"), dict)]
+    if len(targets) < len(rows):
+        raise CannotObserve("Prometheus lists a target without labels: whose it is cannot be told", mend=mend)
+    return targets
 
 
-def _scraped(row: dict[str, Any]) -> Scraped:
-    return Scraped(str(row.get("scrapeUrl")), str(row.get("health")), str(row.get("lastError") or ""))
+def _labels(row: dict[str, Any], kind: str = "labels") -> dict[str, Json]:
+    found = row.get(kind)
+    return found if isinstance(found, dict) else {}
+
+
+def _scraped(row: dict[str, Any], now: dt.datetime) -> Scraped:
+    interval = row.get("scrapeInterval") or _labels(row, "discoveredLabels").get("__scrape_interval__")
+    return Scraped(
+        str(row.get("scrapeUrl")),
+        str(row.get("health")),
+        str(row.get("lastError") or ""),
+        _age_s(row.get("lastScrape"), now),
+        _seconds(interval) or _INTERVAL_S,
+    )
+
+
+def _age_s(text: Json, now: dt.datetime) -> float | None:
+    """Return the seconds since a moment; None for a text that is none, and for the year 1, which means never."""
+    try:
+        at = clock.parse(str(text))
+    except (ValueError, OverflowError):
+        return None
+    return None if at.year == 1 else round((now - at).total_seconds(), 1)
+
+
+def _seconds(text: Json) -> float | None:
+    """Return the seconds of a duration as Prometheus writes it (``1m30s``), None for anything else."""
+    found = _DURATION.fullmatch(str(text))
+    if found is None:
+        return None
+    return sum(int(number) * unit for number, unit in zip(found.groups("0"), _UNITS_S, strict=True)) or None

@@ -12,6 +12,7 @@ import os
 import secrets
 import selectors
 import signal
+import site
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,8 @@ START_LIMIT_S = 20.0
 END_LIMIT_S = 12.0
 """The longest that it may take to remove what it wrote and to end."""
 _TAIL = 800
+_NO_HOME = "/nonexistent"
+"""What Debian calls the home of who has none; it is never there."""
 
 Row = dict[str, Any]
 """One line as it was read; parsed at once."""
@@ -270,20 +273,29 @@ def _started(profile: LoadProfile, system: System) -> Iterator[_Locust]:
 
 
 def _popen(profile: LoadProfile, orders: Orders, file: Path, said: IO[bytes]) -> subprocess.Popen[bytes]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     return subprocess.Popen(
         [
             *(sys.executable, "-P", "-m", "locust", "-f", str(profile.locustfile), "--headless", "--only-summary"),
             *("--users", str(profile.users), "--spawn-rate", str(profile.users), "--loglevel", "WARNING"),
         ],
-        cwd="/",  # Locust reads settings from where it is started
-        env={**inherited, load_orders.VARIABLE: str(file)},
+        cwd=Path(__file__).parent,  # Locust reads settings from where it is started; there are none among our own files
+        env={**_without_settings(os.environ), load_orders.VARIABLE: str(file)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=said,
         pass_fds=[orders.report_fd, orders.lifeline_fd],
         start_new_session=True,  # an interrupt typed at the terminal is for the runner, which then ends us
     )
+
+
+def _without_settings(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which Locust finds no settings of the user's: ``processes = 2`` would double the load.
+
+    Proxy and CA variables stay. Packages that were installed for the user alone, as Locust may be, are found as before.
+    """
+    kept = {name: value for name, value in variables.items() if not name.startswith("LOCUST_")}
+    packages = {"PYTHONUSERBASE": site.getuserbase()} if site.ENABLE_USER_SITE else {}
+    return {**kept, **packages, "HOME": _NO_HOME}
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:

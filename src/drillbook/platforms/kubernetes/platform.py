@@ -40,7 +40,7 @@ from .api import Api, Object, api_of
 from .claim import NamespaceClaim
 from .forward import PodWay
 from .last_words import LastWords
-from .pods import pods_of
+from .pods import is_over, is_replica, pods_of
 from .rights import Right, refused
 from .watch import Changed, Listed, watch
 
@@ -109,15 +109,17 @@ class KubernetesPlatform:
     def discover(self) -> tuple[Instance, ...]:
         """Return the API's pods that are meant to serve. Raises CannotObserve."""
         api = self._api()
-        pods = [pod for pod in self._pods("api") if not pod["metadata"].get("deletionTimestamp") and not _is_over(pod)]
-        return tuple(self._instance(api, pod) for pod in sorted(pods, key=_name))
+        return tuple(self._instance(api, pod) for pod in sorted(filter(is_replica, self._pods("api")), key=_name))
 
     def reach(self, component: str, host: str) -> Way | None:
-        """Return the way to a component's pod: the one that ``host`` names, else the first that is ready."""
+        """Return the way to a component's pod: the one that ``host`` names, else the first that is ready.
+
+        What is over, or on its way out, is no way in. Raises CannotObserve when no pod is left.
+        """
         api = self._api()
         if api.cluster.reach == "address":
             return None
-        pods = sorted(self._pods(component), key=_name)
+        pods = sorted(filter(is_replica, self._pods(component)), key=_name)
         named = [pod for pod in pods if _name(pod) == host.partition(".")[0]]
         ready = [pod for pod in pods if is_ready(pod)]
         chosen = named or ready or pods
@@ -126,11 +128,12 @@ class KubernetesPlatform:
         return PodWay(api, _name(chosen[0]))
 
     def list_instances(self) -> tuple[InstanceState, ...]:
-        """Return the pods of all components. Raises CannotObserve."""
+        """Return the pods of all components, those that are over left out: they are no copies. Raises CannotObserve."""
         return tuple(
             _state(pod, component)
             for component in self._api().cluster.components
             for pod in sorted(self._pods(component), key=_name)
+            if not is_over(pod)
         )
 
     def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
@@ -340,10 +343,6 @@ def _log_since(since_s: float | None) -> dict[str, str]:
     return {"timestamps": "true", "sinceTime": begin.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
-def _is_over(pod: Object) -> bool:
-    return pod["status"].get("phase") in ("Succeeded", "Failed")
-
-
 def is_ready(pod: Object) -> bool:
     """Return whether a pod's own condition Ready is true."""
     conditions = pod["status"].get("conditions") or []
@@ -356,7 +355,7 @@ def _state(pod: Object, component: str) -> InstanceState:
     started = [one["state"]["running"].get("startedAt") for one in _containers(pod) if "running" in one["state"]]
     if pod["metadata"].get("deletionTimestamp"):
         state = "stopping"
-    elif _is_over(pod) or (codes and not started):
+    elif codes and not started:
         state = "exited"
     else:
         state = "running" if is_ready(pod) else "starting"

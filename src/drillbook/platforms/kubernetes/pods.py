@@ -40,6 +40,16 @@ def pods_of(system: System, component: str) -> list[Object]:
     return found if wide == selector else [pod for pod in found if _carries(pod, selector)]
 
 
+def is_over(pod: Object) -> bool:
+    """Return whether a pod has ended for good: a finished Job's, or one that was evicted and lies about."""
+    return pod["status"].get("phase") in ("Succeeded", "Failed")
+
+
+def is_replica(pod: Object) -> bool:
+    """Return whether a pod is meant to serve: what is over, or being deleted, its controller does not count either."""
+    return not is_over(pod) and not pod["metadata"].get("deletionTimestamp")
+
+
 def widest(selector: str, components: Mapping[str, str]) -> str:
     """Return one selector for this component and all others that carry the same label with another value.
 

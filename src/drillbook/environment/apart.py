@@ -1,0 +1,106 @@
+"""Things that must differ: two copies with one address are one copy that is looked at twice, and one that never is."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from .settings import EnvironmentFile, InstanceSettings
+
+T = TypeVar("T")
+_RESERVED = {
+    "entry": "the address by which users come in",
+    "postgres": "the database",
+    "redis": "the cache",
+    "prometheus": "the monitoring",
+    "scenario": "what a scenario saw",
+}
+"""Names that reports and faults give to something else; an instance of that name would hide it, or be hidden."""
+_PORTS = {"http": 80, "https": 443}
+
+
+def not_apart(file: EnvironmentFile) -> list[str]:
+    """Name what two copies or two components share and must not, each with its key and the key that has it already."""
+    problems: list[str] = []
+    for name, system in file.systems.items():
+        key = f"systems.{name}.api.instances"
+        instances = system.api.instances
+        problems += _names(instances, key)
+        for field, same in (("url", _address), ("metrics", _address), ("log", _file)):
+            rows = [(f"{key}.{at}.{field}", getattr(one, field)) for at, one in enumerate(instances)]
+            problems += _twice(rows, same, "of its own for each instance")
+        if system.systemd is not None:
+            units = [(f"systems.{name}.systemd.units.{part}", unit) for part, unit in system.systemd.units.items()]
+            problems += _twice(units, _unit, "of its own for each component")
+    if file.kubernetes is not None:
+        labels = [(f"kubernetes.components.{part}", label) for part, label in file.kubernetes.components.items()]
+        problems += _twice(labels, _selector, "of its own for each component")
+    return problems
+
+
+def _names(instances: Iterable[InstanceSettings], key: str) -> list[str]:
+    """Name instances that are called as something else is, or as another but for case and blanks."""
+    problems: list[str] = []
+    before: dict[str, str] = {}
+    for at, one in enumerate(instances):
+        plain = one.name.strip().casefold()
+        if plain in _RESERVED:
+            problems.append(
+                f"{key}.{at}.name: expected another name than {plain}, which stands for {_RESERVED[plain]},"
+                f' found "{one.name}"'
+            )
+        elif before.setdefault(plain, one.name) != one.name:
+            problems.append(
+                f"{key}.{at}.name: expected a name that differs by more than case and blanks"
+                f' from "{before[plain]}", found "{one.name}"'
+            )
+    return problems
+
+
+def _twice(rows: Iterable[tuple[str, T | None]], same: Callable[[T], str], wanted: str) -> list[str]:
+    """Name each value that stands for the same as one before it."""
+    problems: list[str] = []
+    first: dict[str, str] = {}
+    for key, value in rows:
+        if value is not None and first.setdefault(same(value), key) != key:
+            what = key.rpartition(".")[2] if key.endswith(("url", "metrics", "log")) else "value"
+            problems.append(f"{key}: expected a {what} {wanted}, found {value}, as {first[same(value)]} has it")
+    return problems
+
+
+def _address(url: str) -> str:
+    """Return where an address leads: host and port without their many spellings, and the path."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or _PORTS.get(parts.scheme.lower(), 0)
+    except ValueError:  # not a number: the address is of no use, and its user will be told so
+        port = 0
+    return f"{_host(parts.hostname or '')}:{port}{parts.path.rstrip('/')}?{parts.query}"
+
+
+def _host(name: str) -> str:
+    if name == "localhost":
+        return "127.0.0.1"
+    try:
+        found = ipaddress.ip_address(name)
+    except ValueError:
+        return name.rstrip(".")
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def _file(path: Path) -> str:
+    return os.path.realpath(path)
+
+
+def _unit(name: str) -> str:
+    return name if "." in name else f"{name}.service"
+
+
+def _selector(label: str) -> str:
+    return "".join(label.split()).replace("==", "=")
