@@ -37,13 +37,26 @@ def settle(gate: Gate, session: pytest.Session, exitstatus: int) -> int:
     status = exitstatus if exitstatus in _PYTESTS_OWN else _from(sum_up(gate), session)
     if gate.journal.lost and status != pytest.ExitCode.INTERRUPTED:
         status = EVIDENCE_LOST
+    _write_end(gate, status)
+    with gate.journal.losing():
+        point_latest(gate.directory)
+    return EVIDENCE_LOST if gate.journal.lost and status != pytest.ExitCode.INTERRUPTED else status
+
+
+def lost_at_the_end(gate: Gate) -> int:
+    """Settle a run once more, of which something could not be written after it was settled."""
+    gate.exit_status = EVIDENCE_LOST
+    _write_end(gate, EVIDENCE_LOST)
+    return EVIDENCE_LOST
+
+
+def _write_end(gate: Gate, status: int) -> None:
+    assert gate.journal is not None
+    assert gate.directory is not None
     gate.journal.write("end", exit_status=int(status))
     gate.journal.sync()
     with gate.journal.losing():
         summary.write(sum_up(gate), gate.directory)
-    with gate.journal.losing():
-        point_latest(gate.directory)
-    return EVIDENCE_LOST if gate.journal.lost and status != pytest.ExitCode.INTERRUPTED else status
 
 
 def sum_up(gate: Gate) -> summary.Summary:

@@ -212,7 +212,8 @@ class Gate:
             round=number,
             readings=[(one.probe, one.target) for one in readings],
         )
-        evidence.attach(item, criterion, verdict, excuse, readings)
+        with self.journal.losing():
+            evidence.attach(item, criterion, verdict, excuse, readings)
         return excuse
 
     def excuse(self, criterion: Criterion[Any], verdict: Verdict) -> str | None:
