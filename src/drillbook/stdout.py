@@ -34,11 +34,13 @@ class _Guarded(io.FileIO):
 
 
 _guarded: _Guarded | None = None
+_text: io.TextIOWrapper | None = None
+"""What writes to it; pytest's capturing puts ``sys.stdout`` back to what it was before."""
 
 
 def guard() -> None:
     """Let standard output fail quietly from here on; ``settled`` says what became of it."""
-    global _guarded  # noqa: PLW0603 - a process has one standard output
+    global _guarded, _text  # noqa: PLW0603 - a process has one standard output
     before = sys.stdout
     if _guarded is not None or not isinstance(before, io.TextIOWrapper):
         return
@@ -46,7 +48,7 @@ def guard() -> None:
         return
     before.flush()
     _guarded = _Guarded(before.fileno(), "w", closefd=False)
-    sys.stdout = io.TextIOWrapper(
+    sys.stdout = _text = io.TextIOWrapper(
         io.BufferedWriter(_guarded),
         encoding=before.encoding,
         errors=before.errors,
@@ -57,9 +59,9 @@ def guard() -> None:
 
 def settled(status: int) -> int:
     """Return a command's exit status: its own, or 3 with a line on standard error where its words were lost."""
-    if _guarded is None:
+    if _guarded is None or _text is None:
         return status
-    sys.stdout.flush()
+    _text.flush()
     if _guarded.lost is None:
         return status
     print(f"drillbook: standard output could not be written: {_guarded.lost}", file=sys.stderr)  # noqa: T201 - stdout is gone

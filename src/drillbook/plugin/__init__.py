@@ -1,7 +1,8 @@
 """All of pytest: options, selection, observing before the first test, verdicts in pytest's terms, exit statuses.
 
 A checkout loads this from its root ``conftest.py``; elsewhere ``drillbook gate`` does. It is deliberately no
-``pytest11`` entry point, which would add ``--env`` to every repository where Drillbook happens to be installed.
+``pytest11`` entry point, which would add ``--env`` to every repository where Drillbook happens to be installed; the one
+that there is, ``two_words``, adds nothing.
 """
 
 from __future__ import annotations
