@@ -50,8 +50,17 @@ def entry(statement_id: str) -> Entry:
     system, _, rest = statement_id.partition(".")
     try:
         return _area(system, rest.partition(".")[0])[statement_id]
-    except (KeyError, FileNotFoundError):
+    except (KeyError, OSError, ValueError):  # a part of it that cannot be a file's name
         raise UnknownId(statement_id) from None
+
+
+def knows(statement_id: str) -> bool:
+    """Say whether a runbook has this statement."""
+    try:
+        entry(statement_id)
+    except UnknownId:
+        return False
+    return True
 
 
 def entries(system: str) -> tuple[Entry, ...]:

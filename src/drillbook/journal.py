@@ -6,6 +6,8 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +16,22 @@ from . import clock
 from .model import Observation, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .redaction import Redactor
 
 JOURNAL = "journal.jsonl"
 SUMMARY = "summary.json"
 
 
+_LEAST_FREE_BYTES = 1_000_000
+"""What a run must find free: a gate writes a tenth of it, a scenario about half."""
+
+
 class NoSuchRun(Exception):
     """A run that is not there, or whose journal cannot be read."""
+
+
+class CannotKeep(Exception):
+    """A folder in which no run can be kept; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +44,30 @@ class Record:
 
 
 def new_run(reports: Path, environment: str) -> Path:
-    """Create the directory of a new run, ``<UTC time>-<environment>-<random>``, and return it."""
+    """Create the directory of a new run, ``<UTC time>-<environment>-<random>``, and return it.
+
+    Raises:
+        CannotKeep: it cannot be written there, or ``latest`` could not point to it at the end.
+    """
     stamp = re.sub(r"[-:]", "", clock.now().split(".")[0])
     directory = reports / f"{stamp}-{environment}-{secrets.token_hex(2)}"
-    directory.mkdir(parents=True)
+    latest = reports / "latest"
+    try:
+        if latest.exists() and not latest.is_symlink():
+            kind = "directory" if latest.is_dir() else "file"
+            raise CannotKeep(
+                f"{latest} is a {kind} and not the link to the newest run: move it away, or say --reports DIR"
+            )
+        directory.mkdir(parents=True)
+        disk = os.statvfs(directory)
+    except OSError as error:
+        raise CannotKeep(f"{reports}: cannot be written: {error.strerror}; say --reports DIR") from None
+    free_bytes = disk.f_bavail * disk.f_frsize
+    if disk.f_blocks and free_bytes < _LEAST_FREE_BYTES:
+        directory.rmdir()
+        raise CannotKeep(
+            f"{reports}: {free_bytes // 1000} kB are free there, a run needs {_LEAST_FREE_BYTES // 1000} kB"
+        )
     return directory
 
 
@@ -51,18 +79,43 @@ def point_latest(directory: Path) -> None:
 
 
 class Journal:
-    """Appends to a run's journal. Each record is one write to a file opened for appending."""
+    """Appends to a run's journal. Each record is one write to a file opened for appending.
+
+    A record that cannot be written ends nothing: it is kept in ``unwritten``, and ``lost`` says why. What tells must
+    never stop what undoes.
+    """
 
     def __init__(self, directory: Path, redactor: Redactor) -> None:
         self.directory = directory
         self._redactor = redactor
+        self.unwritten: list[Record] = []
+        """What the file does not have, for the run's own summary."""
+        self.lost: str | None = None
+        """Why the evidence on the disk is not whole, where it is not."""
         self._fd = os.open(directory / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def write(self, kind: str, **data: Any) -> None:
         """Append one record; secrets are redacted on the way."""
         safe = self._redactor.json(json.loads(json.dumps(data, default=str)))
-        line = json.dumps({"at": clock.now(), "kind": kind, **(safe if isinstance(safe, dict) else {})})
-        os.write(self._fd, (line + "\n").encode())
+        record = Record(clock.now(), kind, safe if isinstance(safe, dict) else {})
+        line = (json.dumps({"at": record.at, "kind": kind, **record.data}) + "\n").encode()
+        with self.losing():
+            if self.lost is None and os.write(self._fd, line) < len(line):
+                self.lose("the disk is full")
+        if self.lost is not None:
+            self.unwritten.append(record)
+
+    def lose(self, why: str) -> None:
+        """Note that evidence was lost, and why; the first reason stands."""
+        self.lost = self.lost or f"{self.directory}: {why}"
+
+    @contextmanager
+    def losing(self) -> Iterator[None]:
+        """Turn a write of evidence that fails into a note that it is lost."""
+        try:
+            yield
+        except OSError as error:
+            self.lose(error.strerror or str(error))
 
     def observation(self, seen: Observation, number: int) -> None:
         """Append what was seen, and in which round."""
@@ -95,7 +148,8 @@ class Journal:
 
     def sync(self) -> None:
         """Put all that was written onto the disk."""
-        os.fsync(self._fd)
+        with self.losing():
+            os.fsync(self._fd)
 
     def close(self) -> None:
         """End writing."""

@@ -26,6 +26,10 @@ class Case:
     def __str__(self) -> str:
         return self.criterion.id
 
+    def __repr__(self) -> str:
+        """The same in every process: Allure knows a test again by it. A judge's own would show addresses."""
+        return f"{self.system}: {self.criterion.id} by {self.criterion.probe.key}"
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import __version__, carried
+from .. import __version__, carried, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,17 +36,17 @@ exit statuses of a gate:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status."""
-    given = sys.argv[1:] if arguments is None else arguments
+    stdout.guard()
+    return stdout.settled(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(given: list[str]) -> int:
     if given[:1] and given[0] in _PYTESTS:
         return _pytest(given[0], given[1:])
     if given[:1] == ["lab"]:
         return _lab(given[1:])
     options = _parser().parse_args(given)
-    try:
-        return int(options.run(options))
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader went away (a pager): end quietly
-        return 0
+    return int(options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,6 +22,11 @@ class Outcome(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+_ENTRY = "entry"
+"""The name of the target at which users come in."""
+_MANY = 3
+"""So many names are shorter as "all 3 replicas"."""
+
 _RANK = {Outcome.NOT_MET: 0, Outcome.UNKNOWN: 1, Outcome.MET: 2}
 
 
@@ -66,10 +71,18 @@ def judge(criterion: Criterion[V], observations: Sequence[Observation], facts: F
     broken = [other.target.rpartition("/")[2] for found, other in findings if found.outcome is finding.outcome]
     observed = finding.observed
     if len(observations) > 1 and finding.outcome is not Outcome.MET:
-        observed = f"{', '.join(broken)}: {observed}"
+        observed = f"{_named(broken, len(observations))}: {observed}"
     elif len(observations) > 1:
         observed = f"{observed} (and {len(observations) - 1} more)"
     return Verdict(criterion.id, finding.outcome, expected, observed, seen.source, seen.duration_ms, mend=seen.mend)
+
+
+def _named(broken: Sequence[str], of_total: int) -> str:
+    """Name the targets that a finding is about; where it is about all of them, say so."""
+    replicas = [name for name in broken if name != _ENTRY]
+    if len(broken) < of_total or len(replicas) < _MANY:
+        return ", ".join(broken)
+    return f"all {len(replicas)} replicas" + (" and the entry" if _ENTRY in broken else "")
 
 
 def _find(criterion: Criterion[V], seen: Observation, facts: Facts) -> Finding:

@@ -1,7 +1,8 @@
 """The exit status of a run: green only when something was judged and nothing speaks against it.
 
 Beyond pytest's own (0 to 6): 10 when something is UNKNOWN, or the good rounds that were asked for never came in a row,
-and nothing is NOT_MET; 11 when nothing was judged or a selected scenario was refused.
+and nothing is NOT_MET; 11 when nothing was judged or a selected scenario was refused. Ours among pytest's own: 4 when
+something of ours fails before anything was asked, 3 when evidence was lost afterwards.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..journal import point_latest
+from ..journal import NoSuchRun, point_latest, read
 from ..report import summary
 
 if TYPE_CHECKING:
+    from ..journal import Record
     from .gate import Gate
 
+EVIDENCE_LOST = int(pytest.ExitCode.INTERNAL_ERROR)
 UNKNOWN = 10
 NOTHING_JUDGED = 11
 _PYTESTS_OWN = {
@@ -31,13 +34,41 @@ def settle(gate: Gate, session: pytest.Session, exitstatus: int) -> int:
     if gate.journal is None or gate.directory is None:
         return exitstatus if exitstatus in _PYTESTS_OWN else NOTHING_JUDGED
     _note_expired_waivers(gate)
-    before = summary.from_journal(gate.directory)
-    status = exitstatus if exitstatus in _PYTESTS_OWN else _from(before, session)
+    status = exitstatus if exitstatus in _PYTESTS_OWN else _from(sum_up(gate), session)
+    if gate.journal.lost and status != pytest.ExitCode.INTERRUPTED:
+        status = EVIDENCE_LOST
+    _write_end(gate, status)
+    with gate.journal.losing():
+        point_latest(gate.directory)
+    return EVIDENCE_LOST if gate.journal.lost and status != pytest.ExitCode.INTERRUPTED else status
+
+
+def lost_at_the_end(gate: Gate) -> int:
+    """Settle a run once more, of which something could not be written after it was settled."""
+    gate.exit_status = EVIDENCE_LOST
+    _write_end(gate, EVIDENCE_LOST)
+    return EVIDENCE_LOST
+
+
+def _write_end(gate: Gate, status: int) -> None:
+    assert gate.journal is not None
+    assert gate.directory is not None
     gate.journal.write("end", exit_status=int(status))
     gate.journal.sync()
-    summary.write(summary.from_journal(gate.directory), gate.directory)
-    point_latest(gate.directory)
-    return status
+    with gate.journal.losing():
+        summary.write(sum_up(gate), gate.directory)
+
+
+def sum_up(gate: Gate) -> summary.Summary:
+    """Sum up a run by its journal and by what the disk did not take of it."""
+    assert gate.journal is not None
+    assert gate.directory is not None
+    records: list[Record] = []
+    try:
+        records.extend(read(gate.directory))
+    except NoSuchRun as damaged:
+        gate.journal.lose(str(damaged))
+    return summary.summed_up(gate.directory.name, [*records, *gate.journal.unwritten])
 
 
 def _from(run: summary.Summary, session: pytest.Session) -> int:

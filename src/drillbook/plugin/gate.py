@@ -13,7 +13,7 @@ import pytest
 
 from .. import labs
 from ..environment import BadEnvironment, Environment, known, load, locate, located
-from ..journal import Journal, new_run
+from ..journal import CannotKeep, Journal, new_run
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
 from ..rounds import Case, Round, readings_of, until_good, verdict_of
 from . import evidence, exits, selection, workers
@@ -56,6 +56,9 @@ class Gate:
         self.directory: Path | None = None
         self.refused = False
         """Whether the run ended before anything could be looked at; its error says why."""
+        self.exit_status: int | None = None
+        """What the run ends with, once that is settled."""
+        self._workers_refusal: str | None = None
         self.not_judged: dict[str, str] = {}
         self.cases: list[Case] = []
         self._round = Round(0, {})
@@ -79,10 +82,24 @@ class Gate:
         if not any(selection.system_of(item) for item in items):
             return
         if self.environment is None:
-            raise pytest.UsageError(
-                f"no environment: say --env NAME or --env FILE (known: {', '.join(known()) or 'none'})"
-            )
+            known_here = ", ".join(known()) or "none"
+            self._refuse(f"no environment: say --env NAME or --env FILE (known: {known_here})", items)
+        elif wrong := selection.unknown_ids(items):
+            self._refuse("\n".join(wrong), items)
+        else:
+            self._select(items)
+
+    def _select(self, items: list[pytest.Item]) -> None:
+        assert self.environment is not None
         self.not_judged = selection.keep_applicable(items, self.environment, self.config, self.options.disrupt)
+
+    def _refuse(self, why: str, items: list[pytest.Item]) -> None:
+        """End the run before anything is asked; an xdist worker lets its controller do so."""
+        self.refused = True
+        if self.worker is None and not hasattr(self.config, "workeroutput"):
+            raise pytest.UsageError(why)
+        workers.hand_over_refusal(self.config, why)
+        items.clear()
 
     # -- running
 
@@ -99,6 +116,14 @@ class Gate:
                 "directory": str(self.directory),
                 "lab": str(self._lab.environment) if self._lab else None,
             }
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take from an xdist worker what the disk did not take of it."""
+        output = getattr(node, "workeroutput", {})
+        self._workers_refusal = self._workers_refusal or workers.refusal_in(output)
+        if self.journal is not None:
+            workers.take_over(output, self.journal)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -125,9 +150,18 @@ class Gate:
 
     def prepare(self, *, with_lab: bool = True) -> None:
         """Bring up the lab where the environment asks for one, and open the run's journal; once."""
-        self.bring_up_lab(with_lab=with_lab)
         assert self.environment is not None
-        self.directory = new_run(self.options.reports, self.environment.name)
+        try:
+            directory = new_run(self.options.reports, self.environment.name)
+        except CannotKeep as why:
+            self.refused = True
+            raise pytest.UsageError(str(why)) from None
+        try:
+            self.bring_up_lab(with_lab=with_lab)
+        except BaseException:
+            directory.rmdir()
+            raise
+        self.directory = directory
         self.journal = Journal(self.directory, self.environment.redactor)
         evidence.open_run(self.journal, self.environment)
 
@@ -178,7 +212,8 @@ class Gate:
             round=number,
             readings=[(one.probe, one.target) for one in readings],
         )
-        evidence.attach(item, criterion, verdict, excuse, readings)
+        with self.journal.losing():
+            evidence.attach(item, criterion, verdict, excuse, readings)
         return excuse
 
     def excuse(self, criterion: Criterion[Any], verdict: Verdict) -> str | None:
@@ -200,11 +235,17 @@ class Gate:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Settle the exit status and leave the summary."""
         gc.freeze()  # what lives now lives to the end: pytest's closing collections need not walk it (0.06 s)
+        if self._workers_refusal is not None:
+            self.refused = True
+            self.say(f"ERROR: {self._workers_refusal}")
+            session.exitstatus = exitstatus = pytest.ExitCode.USAGE_ERROR
+        if self.worker is not None and self.journal is not None:
+            workers.hand_over(self.config, self.journal)
         if self.worker is not None or self.environment is None:
             return
         if self.config.option.collectonly or self.options.plan or not self._is_about_criteria(session):
             return
-        session.exitstatus = exits.settle(self, session, exitstatus)
+        session.exitstatus = self.exit_status = exits.settle(self, session, exitstatus)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .. import catalogue
+from ..environment.problems import nearest
 from ..model import Facts, Stage, System
 from ..rounds import Case
 
@@ -65,6 +67,20 @@ def keep_applicable(
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
     return not_judged
+
+
+def unknown_ids(items: Sequence[pytest.Item]) -> list[str]:
+    """Return a line for each row that names a statement which no runbook has: its verdict could not be reported."""
+    found: dict[str, str] = {}
+    for item in items:
+        script, case = script_of(item), case_of(item)
+        rows = [case.criterion] if case is not None else [*script.steady, *script.holds] if script is not None else []
+        for row in rows:
+            for name in (row.id, row.remedy):
+                if name is not None and name not in found and not catalogue.knows(name):
+                    known = {one.id for system in catalogue.SYSTEMS for one in catalogue.entries(system)}
+                    found[name] = f"{item.nodeid}: no runbook has a statement {name!r}{nearest(name, known)}"
+    return list(found.values())
 
 
 def with_bare_systems(environment: Environment) -> Environment:

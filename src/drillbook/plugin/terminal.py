@@ -8,6 +8,7 @@ import pytest
 
 from ..drill.ends import NotSteady, Refused, TooLittleTraffic
 from ..report import summary, text
+from . import exits
 from .verdicts import NotMet, Unknown
 
 if TYPE_CHECKING:
@@ -70,15 +71,17 @@ class Terminal:
             if not gate.refused and not terminalreporter.stats.get("error"):
                 terminalreporter.write_line(_nothing(gate), red=True)
             return
-        run = summary.from_journal(gate.directory)
+        run = exits.sum_up(gate)
         _show_verdicts(terminalreporter, run)
         _show_the_rest(terminalreporter, run)
-        if not run.verdicts and not run.refused and not terminalreporter.stats.get("failed"):
+        if not (run.verdicts or run.refused or gate.refused) and not terminalreporter.stats.get("failed"):
             terminalreporter.write_line(_nothing(gate), red=True)
         terminalreporter.write_line("")
         for line in run.drills:
             terminalreporter.write_line(line, bold=True)
-        terminalreporter.write_line(f"{text.counts(run)}   {_shown(gate)}   exit {run.run.exit_status}", bold=True)
+        if gate.journal is not None and gate.journal.lost:
+            terminalreporter.write_line(f"evidence was lost: {gate.journal.lost}", red=True)
+        terminalreporter.write_line(text.last_line(run, _shown(gate), gate.exit_status), bold=True)
 
 
 def _show_verdicts(reporter: pytest.TerminalReporter, run: summary.Summary) -> None:

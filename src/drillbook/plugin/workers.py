@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import journal
 from ..model import Observation
@@ -46,6 +46,31 @@ def is_controller(config: pytest.Config) -> bool:
     return not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no"
 
 
+def hand_over(config: pytest.Config, kept: journal.Journal) -> None:
+    """In a worker: give the controller what the disk did not take."""
+    rows = [[record.at, record.kind, record.data] for record in kept.unwritten]
+    config.workeroutput[KEY] = {"lost": kept.lost, "unwritten": rows}  # type: ignore[attr-defined] # xdist puts it there
+
+
+def hand_over_refusal(config: pytest.Config, why: str) -> None:
+    """In a worker: tell the controller why nothing may run."""
+    config.workeroutput[KEY] = {"refusal": why}  # type: ignore[attr-defined] # as above
+
+
+def refusal_in(output: dict[str, Any]) -> str | None:
+    """In the controller: return why a worker ran nothing, or None."""
+    found = output.get(KEY, {}).get("refusal")
+    return str(found) if found is not None else None
+
+
+def take_over(output: dict[str, Any], kept: journal.Journal) -> None:
+    """In the controller: take what a worker could not write."""
+    given = output.get(KEY, {})
+    if given.get("lost"):
+        kept.lost = kept.lost or given["lost"]
+        kept.unwritten += [journal.Record(*row) for row in given["unwritten"]]
+
+
 @contextmanager
 def first(directory: Path, worker: Worker | None) -> Iterator[Round | None]:
     """Give None to the one that must observe, and to all others, once it is done, what it saw."""
@@ -60,9 +85,13 @@ def first(directory: Path, worker: Worker | None) -> Iterator[Round | None]:
 
 def last_round(directory: Path) -> Round | None:
     """Return a run's last complete round, None when there is none."""
+    try:
+        records = list(journal.read(directory))
+    except journal.NoSuchRun:  # its disk is full: whoever cannot read what was seen must look
+        return None
     rounds: dict[int, dict[Key, Observation]] = {}
     complete: list[int] = []
-    for record in journal.read(directory):
+    for record in records:
         if record.kind == "observation":
             seen = Observation(**record.data["seen"])
             rounds.setdefault(record.data["round"], {})[seen.probe, seen.target] = seen

@@ -33,6 +33,11 @@ class Line:
     excuse: str | None = None
     """Why it does not stop the gate (a waiver, a severity below --fail-on), where it does not."""
 
+    @property
+    def waived(self) -> bool:
+        """Whether a waiver excuses it."""
+        return self.excuse is not None and self.excuse.startswith("waived ")
+
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -67,9 +72,10 @@ class Summary:
     unsettled: str | None = None
     """Why a good last round is not enough, where it is not."""
 
-    def count(self, outcome: str) -> int:
-        """Count the verdicts with this outcome that nothing excuses."""
-        return sum(line.verdict == outcome and line.excuse is None for line in self.verdicts)
+    def count(self, outcome: str, severity: str | None = None) -> int:
+        """Count the verdicts with this outcome, and this severity where one is given, that nothing excuses."""
+        open_ones = [line for line in self.verdicts if line.verdict == outcome and line.excuse is None]
+        return sum(severity in {None, line.severity} for line in open_ones)
 
     @property
     def excused(self) -> int:

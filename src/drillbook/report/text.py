@@ -8,11 +8,19 @@ if TYPE_CHECKING:
     from .summary import Line, Summary
 
 _WIDTH = 200
+_OWN_ENDS = {
+    None: "the run did not end",
+    2: "interrupted",
+    3: "not all evidence could be kept",
+    4: "it could not be run",
+    11: "nothing was judged",
+}
+"""Exit statuses that no verdict explains."""
 
 
 def block(line: Line) -> list[str]:
     """Return a verdict other than MET as at most six lines, the first of which names it."""
-    first = f"{line.verdict} {line.id}   {line.source} ({line.duration_ms:.0f} ms)"
+    first = f"{line.verdict} {line.id}   {line.severity}   {line.source} ({line.duration_ms:.0f} ms)"
     rows = [
         first,
         f"  expected  {line.expected}",
@@ -27,16 +35,43 @@ def block(line: Line) -> list[str]:
 
 
 def counts(summary: Summary) -> str:
-    """Return ``36 MET, 1 NOT_MET, 1 UNKNOWN, 1 excused``."""
-    parts = [f"{summary.count('MET')} MET"]
-    parts += [f"{summary.count(name)} {name}" for name in ("NOT_MET", "UNKNOWN") if summary.count(name)]
-    if summary.excused:
-        parts.append(f"{summary.excused} excused")
-    if summary.refused:
-        parts.append(f"{len(summary.refused)} refused")
-    if summary.not_judged:
-        parts.append(f"{len(summary.not_judged)} not judged")
-    return ", ".join(parts)
+    """Return ``34 MET, 1 NOT_MET, 1 UNKNOWN, 2 waived, 5 not judged``."""
+    waived = sum(line.waived for line in summary.verdicts)
+    below = summary.excused - waived
+    numbers = (
+        *((summary.count(name), name) for name in ("NOT_MET", "UNKNOWN")),
+        (waived, "waived"),
+        (below, "below --fail-on"),
+        (len(summary.refused), "refused"),
+        (len(summary.not_judged), "not judged"),
+    )
+    return ", ".join([f"{summary.count('MET')} MET", *(f"{number} {what}" for number, what in numbers if number)])
+
+
+def last_line(summary: Summary, where: str, exit_status: int | None) -> str:
+    """Return what to do, the counts, where the evidence is, and the exit status: the one line that a deploy reads."""
+    if exit_status == 0:
+        return f"may go on: {counts(summary)}   {where}   exit 0"
+    return f"stop: {_why(summary, exit_status)}; {counts(summary)}   {where}   exit {exit_status}"
+
+
+def _why(summary: Summary, exit_status: int | None) -> str:
+    """Say why a deploy stops here, the worst first."""
+    worst = [
+        f"{found} {severity} {outcome}"
+        for outcome in ("NOT_MET", "UNKNOWN")
+        for severity in ("critical", "warning")
+        if (found := summary.count(outcome, severity))
+    ]
+    others = (
+        (summary.left_behind, "a fault may be left in"),
+        (summary.expired_waivers, f"{len(summary.expired_waivers)} expired waivers"),
+        (summary.refused, f"{len(summary.refused)} refused"),
+        (summary.unsettled, f"{summary.unsettled}"),
+    )
+    said = [*worst, *(text for holds, text in others if holds)]
+    own = _OWN_ENDS.get(exit_status)
+    return ", ".join([own, *said] if own else said or ["a test failed"])
 
 
 def whole(summary: Summary) -> list[str]:
@@ -51,5 +86,5 @@ def whole(summary: Summary) -> list[str]:
         rows.append(f"not settled: {summary.unsettled} when time was up; raise --within")
     rows += [f"expired waiver: {text}: renew or remove it" for text in summary.expired_waivers]
     rows += summary.drills
-    rows.append(f"{counts(summary)}   {summary.run.id}   exit {summary.run.exit_status}")
+    rows.append(last_line(summary, summary.run.id, summary.run.exit_status))
     return rows
