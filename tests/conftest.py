@@ -14,6 +14,12 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] 
 
 from drillbook import labs
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take warnings for errors in Drillbook's own tests, sockets that nobody closed among them; in no user's gate."""
+    config.addinivalue_line("filterwarnings", "error")
+
+
 PLATFORMS = ("compose", "systemd", "kubernetes")
 
 

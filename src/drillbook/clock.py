@@ -11,8 +11,11 @@ def now() -> str:
 
 
 def parse(text: str) -> dt.datetime:
-    """Parse an RFC 3339 time. Raises ValueError for anything else, a time without a zone included."""
-    found = dt.datetime.fromisoformat(text)
+    """Parse an RFC 3339 time, with small ``t`` and ``z`` (5.6) and any number of digits of a second as well.
+
+    Raises ValueError for anything else, a time without a zone included.
+    """
+    found = dt.datetime.fromisoformat(text.upper())
     if found.tzinfo is None or "T" not in text.upper():
         raise ValueError(f"not an RFC 3339 time with a zone: {text!r}")
     return found.astimezone(dt.UTC)

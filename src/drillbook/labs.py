@@ -46,6 +46,9 @@ class Lab:
             except subprocess.TimeoutExpired:
                 self._keeper.terminate()
                 self._keeper.wait(_STOP_LIMIT_S)
+            for stream in (self._keeper.stdout, self._keeper.stderr):  # only now: it may have had something to say
+                if stream is not None:
+                    stream.close()
 
 
 def acquire(system: str, progress: Callable[[str], None], platform: str = "process") -> Lab:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from checks.config_manager.criteria import SUCCESS
+from checks.config_manager.round_trip import Steps
 from drillbook import clock
 from drillbook.accepts import databases, http, logs, metrics, prometheus
 from drillbook.model import Accepts, Criterion, Facts, Observation, Outcome, judge
@@ -65,6 +67,8 @@ def test_a_verdict_names_the_broken_instances() -> None:
         ("2026-11-21T09:59:01Z", Outcome.MET),
         ("2026-11-21T09:58:59Z", Outcome.NOT_MET),
         ("2026-11-21T11:00:00+01:00", Outcome.MET),
+        ("2026-11-21t10:00:01.123456789z", Outcome.MET),
+        ("2026-11-21T10:00:01,5Z", Outcome.MET),
         ("2026-11-21T10:00:00", Outcome.NOT_MET),
         ("2026-11-21 10:00:00Z", Outcome.NOT_MET),
         ("now", Outcome.NOT_MET),
@@ -238,3 +242,24 @@ def test_a_log_that_says_no_level_anywhere_cannot_be_free_of_errors() -> None:
 def test_a_log_that_was_rotated_away_does_not_reach_back(started_at: str | None, expected: Outcome) -> None:
     young = log("2026-11-21T09:59:00Z INFO serving", started_at=started_at)
     assert outcome(logs.no_errors_in_window(), young) is expected
+
+
+def _steps(*statuses: int) -> Steps:
+    return Steps(*(Answer(status) for status in statuses))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ((201, 200, 204, 404), Outcome.MET),
+        ((200, 404, 404, 404), Outcome.MET),
+        ((426, 426, 426, 426), Outcome.NOT_MET),
+        ((404, 404, 404, 404), Outcome.NOT_MET),
+        ((201, 403, 204, 404), Outcome.NOT_MET),
+        ((302, 302, 302, 302), Outcome.NOT_MET),
+    ],
+)
+def test_a_service_that_refuses_does_not_respond(statuses: tuple[int, ...], expected: Outcome) -> None:
+    rows: tuple[Criterion[Any], ...] = SUCCESS
+    row = next(one for one in rows if one.id == "config-manager.verify.success-api-responds")
+    assert row.accepts.check(_steps(*statuses), FACTS).outcome is expected

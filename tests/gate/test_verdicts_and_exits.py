@@ -178,3 +178,10 @@ def test_an_unknown_environment_lists_the_known_ones_and_exits_4(tmp_path: Path)
     run = gate("locl", reports=tmp_path)
     assert run.exit_status == 4
     assert 'did you mean "local"?' in run.output
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")])
+def test_a_green_run_leaves_nothing_open(lab_environment: Path, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    run = gate(lab_environment, *arguments, reports=tmp_path, variables={"PYTHONWARNINGS": "error"})
+    assert run.exit_status == 0, run.output
+    assert "Warning" not in run.output

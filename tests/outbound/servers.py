@@ -46,7 +46,7 @@ class Service(ThreadingHTTPServer):
                 request = self._tls.wrap_socket(request, server_side=True)
             except OSError:
                 return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), request:
             super().finish_request(request, client_address)
             if self._tls is not None:
                 request.unwrap()

@@ -16,7 +16,8 @@ class ReadingProbe(Generic[V]):
     """Base of the probes: subclasses are frozen dataclasses that name their reading's type and observe it."""
 
     reading: ClassVar[type[Any]]
-    timeout_s: ClassVar[float] = 5.0
+    timeout_s: ClassVar[float] = 10.0
+    """Longer than what ``observe`` waits for: its own limits say what did not answer, this one only that nobody did."""
     together: ClassVar[bool] = False
     """Whether its readings travel with others of the same host, so that none need wait for its turn."""
 

@@ -26,7 +26,7 @@ class Components(ReadingProbe[Listing]):
     """Ask the platform for every copy of every component."""
 
     reading: ClassVar[type[Listing]] = Listing
-    timeout_s: ClassVar[float] = 8.0  # a connection and a command on a busy host
+    timeout_s: ClassVar[float] = 15.0  # connecting, and two questions on a busy host
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the platform as one target."""

@@ -62,7 +62,7 @@ class HostFiles(ReadingProbe[FilesReading]):
     access: tuple[str, ...]
     reading: ClassVar[type[FilesReading]] = FilesReading
     together: ClassVar[bool] = True
-    timeout_s: ClassVar[float] = 8.0  # a connection and a command on a busy host
+    timeout_s: ClassVar[float] = 15.0  # connecting, and two questions on a busy host
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the host."""

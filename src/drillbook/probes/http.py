@@ -1,4 +1,4 @@
-"""HTTP as a user of the service sees it: refused, slow and 5xx are readings, not errors. The only door to httpx.
+"""HTTP as a user of the service sees it: refused, slow and 5xx are readings, not errors.
 
 A certificate that its users would not accept either (expired, another name, an unknown CA) is a reading too. What is
 about us is not: a login or a client certificate that was refused, a proxy that fails, a 429, a way that broke.
@@ -6,29 +6,29 @@ about us is not: a login or a client certificate that was refused, a proxy that 
 
 from __future__ import annotations
 
-import ssl
-import sys
+import threading
 import time
 from dataclasses import dataclass, replace
-from functools import cache
 from json import loads
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from .. import clock, outbound, pace
+from .. import outbound, pace
 from ..model import Access, CannotObserve, Json, System, Target
 from .base import ReadingProbe
+from .exchange import Exchange, Line, Route
+from .http_blame import blame_answer, blame_proxy, blame_us, is_cut_off, reason
 
-if TYPE_CHECKING:
-    import httpx
-
+REQUEST_S = 5.0
+"""How long one request may take as a whole: the deadlines of probes are longer, so that it is what speaks."""
+LARGEST = 8 * 1024 * 1024
+MANY = 10
+"""How often an address is asked behind which several copies may stand."""
+_FEWEST = 3
+_SERVER_ERROR = 500
 _EXCERPT = 300
 _BETWEEN_READS_S = 0.03
-_LARGEST = 8 * 1024 * 1024
 ENTRY = "entry"
 """What the address is called by which users come in, beside the instances: copies may serve and nobody get to them."""
-UNAUTHORIZED = 401
-TOO_MANY_REQUESTS = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class Answer:
     took_ms: float = 0.0
     read_at: str = ""
     """RFC 3339, by the runner's clock, when the answer was complete."""
+    again: tuple[Answer, ...] = ()
+    """What the same request got on further connections, each a new one, where it was sent several times."""
 
     def get(self, path: str) -> Json:
         """Return the value at a dotted path of the body, None when there is none."""
@@ -65,6 +67,7 @@ class Get(ReadingProbe[Answer]):
 
     path: str
     reading: ClassVar[type[Answer]] = Answer
+    timeout_s: ClassVar[float] = REQUEST_S + 5.0
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return every instance of the API, and its entry where that is another address."""
@@ -78,8 +81,11 @@ class Get(ReadingProbe[Answer]):
         return f"GET {base(target)}{self.path}"
 
     def observe(self, target: Target) -> Answer:
-        """Send the request once."""
-        return request(target, "GET", base(target) + self.path)
+        """Send the request; several times where several copies may stand behind the address."""
+        times = _times(target)
+        if times == 1:
+            return request(target, "GET", base(target) + self.path)
+        return _asked(routed(target, base(target) + self.path), times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ class GetUntilChanged(ReadingProbe[TwoAnswers]):
     field: str
     limit_s: float = 1.6
     reading: ClassVar[type[TwoAnswers]] = TwoAnswers
+    timeout_s: ClassVar[float] = 2 * REQUEST_S + 5.0
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return every instance of the API."""
@@ -110,15 +117,64 @@ class GetUntilChanged(ReadingProbe[TwoAnswers]):
 
     def observe(self, target: Target) -> TwoAnswers:
         """Read, and read again until the field has changed."""
-        url = base(target) + self.path
+        route = routed(target, base(target) + self.path)
         began = time.monotonic()
-        first = request(target, "GET", url)
-        while True:
-            time.sleep(_BETWEEN_READS_S)
-            second = request(target, "GET", url)
-            elapsed_s = time.monotonic() - began
-            if first.get(self.field) != second.get(self.field) or elapsed_s >= self.limit_s:
-                return TwoAnswers(first, second, apart_ms=round(elapsed_s * 1000, 1))
+        with Line(route) as line:
+            first = request(target, "GET", route.url, line=line)
+            if first.failure is not None:
+                return TwoAnswers(first, Answer(None, failure="not asked again"), apart_ms=0.0)
+            while True:
+                time.sleep(_BETWEEN_READS_S)
+                second = request(target, "GET", route.url, line=line)
+                elapsed_s = time.monotonic() - began
+                if first.get(self.field) != second.get(self.field) or elapsed_s >= self.limit_s:
+                    return TwoAnswers(first, second, apart_ms=round(elapsed_s * 1000, 1))
+
+
+def _times(target: Target) -> int:
+    """Return how often to ask: behind where users come in, or behind the only address, there may be several copies."""
+    system, instance = target.system, target.instance
+    assert instance is not None
+    users = system.entry.url if system.entry else None
+    alone = users is None and len(system.instances) == 1 and not system.discovered
+    if instance.url != users and not alone:
+        return 1
+    return MANY if system.max_rps is None else max(_FEWEST, min(MANY, int(system.max_rps)))
+
+
+def _asked(route: Route, times: int) -> Answer:
+    """Send a GET so many times at once, each on a new connection; return the worst answer with the others.
+
+    Raises:
+        CannotObserve: one of them says nothing about the service, and none says that it is broken.
+    """
+    answers: list[Answer] = []
+    errors: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            answers.append(parsed(*_send(route, None, "GET", None, REQUEST_S, LARGEST)))
+        except Exception as error:  # noqa: BLE001 - raised again where they are waited for
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(times)]
+    for thread in threads:
+        pace.await_turn(route.access.key or "", route.access.max_rps)
+        thread.start()
+    for thread in threads:
+        thread.join()
+    answers.sort(key=_badness, reverse=True)
+    if errors and not (answers and _badness(answers[0])):
+        raise errors[0]
+    worst, *others = answers
+    return replace(worst, again=tuple(others))
+
+
+def _badness(answer: Answer) -> int:
+    """Return 2 where nothing came, 1 for a 5xx, else 0."""
+    if answer.status is None:
+        return 2
+    return int(answer.status >= _SERVER_ERROR)
 
 
 def per_instance(system: System) -> tuple[Target, ...]:
@@ -133,148 +189,98 @@ def base(target: Target) -> str:
 
 
 def request(
-    target: Target, method: str, url: str, *, json: Json = None, timeout_s: float = 5.0, access: Access | None = None
+    target: Target,
+    method: str,
+    url: str,
+    *,
+    json: Json = None,
+    timeout_s: float = REQUEST_S,
+    access: Access | None = None,
+    line: Line | None = None,
 ) -> Answer:
-    """Send one request and return what a user would see, a JSON body parsed; ``access`` as for ``fetch``.
+    """Send one request and return what a user would see, a JSON body parsed; arguments as for ``fetch``.
 
     Raises:
         CannotObserve: for a 429, which our own requests may have caused, and for what is about us and not the service.
     """
-    answer, text = fetch(target, method, url, json=json, timeout_s=timeout_s, access=access)
+    answer, text = fetch(target, method, url, json=json, timeout_s=timeout_s, access=access, line=line)
+    return parsed(answer, text)
+
+
+def parsed(answer: Answer, text: str) -> Answer:
+    """Return the answer with its JSON, or with the beginning of its text. Raises CannotObserve."""
     try:
         return replace(answer, body=loads(text))
+    except RecursionError:
+        raise CannotObserve("a body nested too deep to be read", mend="look at it by hand") from None
     except ValueError:
         return replace(answer, text=text[:_EXCERPT])
 
 
 def fetch(
-    target: Target, method: str, url: str, *, json: Json = None, timeout_s: float = 5.0, access: Access | None = None
+    target: Target,
+    method: str,
+    url: str,
+    *,
+    json: Json = None,
+    timeout_s: float = REQUEST_S,
+    access: Access | None = None,
+    line: Line | None = None,
+    largest: int = LARGEST,
 ) -> tuple[Answer, str]:
     """Send one request; return the answer and its whole text, empty when nothing came. Raises as ``request``.
 
-    ``access`` says how to ask, where it is not as the target's instance is asked.
+    Args:
+        target: whose access and way there are taken.
+        method: of the request.
+        url: of the request.
+        json: its body.
+        timeout_s: how long all of it may take, from the resolver to the last byte.
+        access: says how to ask, where it is not as the target's instance is route.
+        line: the connection to keep, where several requests must come to the same copy; a new one otherwise.
+        largest: the greatest body in bytes that is read.
     """
-    httpx = _httpx()
+    route = routed(target, url, access)
+    pace.await_turn(route.access.key or "", route.access.max_rps)
+    return _send(route, line, method, json, timeout_s, largest)
+
+
+def routed(target: Target, url: str, access: Access | None = None) -> Route:
+    """Return the route of a request; ``access`` as for ``fetch``. Raises CannotObserve."""
     assert target.instance is not None
     access = access or target.instance.access
     if access.key is None:
         access = replace(access, key=f"systems.{target.system.name}.api", max_rps=target.system.max_rps)
     way = target.instance.way
     address = url if way is None else way.local(url)
-    proxy = outbound.proxy_for(address, direct=access.direct)
-    client = _client(outbound.context(access.tls) if address.startswith("https://") else None, proxy)
-    headers = outbound.revealed(access.headers)
-    steps: list[str] = []
-    trace = {"trace": lambda step, _details: steps.append(step)}
-    pace.await_turn(access.key or "", access.max_rps)
-    began = time.perf_counter()
+    return Route(url, address, access, way, outbound.proxy_for(address, direct=access.direct))
+
+
+def _send(
+    route: Route, line: Line | None, method: str, json: Json, timeout_s: float, largest: int
+) -> tuple[Answer, str]:
+    """Send one request; where the server had closed the connection that was kept, by a new one (RFC 9112, 9.3.1)."""
+    exchange = Exchange(route, line, largest)
     try:
-        with client.stream(
-            method, address, json=json, headers=headers, timeout=timeout_s, extensions=trace
-        ) as response:
-            text = _read(response)
-    except httpx.HTTPError as error:
-        _blame_proxy(proxy, address, steps, error)
-        _blame_us(access, error)
-        if way is not None:
-            way.check(url)
-        late = isinstance(error, httpx.TimeoutException)
-        failure = f"no answer within {timeout_s:g} s" if late else _reason(error, access)
-        return Answer(None, failure=failure, took_ms=_ms_since(began)), ""
-    _blame_answer(access, proxy, response)
-    return Answer(response.status_code, took_ms=_ms_since(began), read_at=clock.now()), text
+        status, headers, text = exchange.answer(method, json, timeout_s)
+    except exchange.failures as error:
+        if line is not None and exchange.found_closed(error):
+            return _send(route, None, method, json, timeout_s, largest)
+        return Answer(None, failure=_failure(route, exchange, error, timeout_s), took_ms=_ms(exchange)), ""
+    blame_answer(route.access, route.proxy, route.address, status, headers)
+    return Answer(status, took_ms=_ms(exchange), read_at=exchange.read_at), text
 
 
-def _blame_proxy(proxy: outbound.Proxy | None, address: str, steps: list[str], error: Exception) -> None:
-    """Raise when a request came no further than the proxy: it was not reached, or made no tunnel."""
-    if proxy is None:
-        return
-    reached = "connection.connect_tcp.started" not in steps or "connection.connect_tcp.complete" in steps
-    through = "connection.connect_tcp.started" not in steps or "proxy.start_tls.started" in steps
-    if not reached:
-        raise outbound.ProxyFailed(proxy, f"does not answer: {_reason(error)}")
-    if address.startswith("https://") and not through:
-        raise outbound.ProxyFailed(proxy, f"made no tunnel to the service: {_reason(error)}")
+def _ms(exchange: Exchange) -> float:
+    return round(exchange.took_s * 1000, 1)
 
 
-def _blame_us(access: Access, error: Exception) -> None:
-    """Raise when a handshake failed by what we showed or expected, not by what any user would be shown."""
-    refused = outbound.refusal(error)
-    if refused is None:
-        return
-    if refused.by_server:
-        shown = access.tls.cert_file if access.tls else None
-        raise CannotObserve(
-            f"the server refused us with {shown or 'no'} client certificate: {refused.reason}",
-            mend=f"set tls.cert_file and tls.key_file in {access.key} to a certificate that the service accepts",
-        )
-    if refused.wrong_name and access.direct and (access.tls is None or access.tls.server_name is None):
-        raise CannotObserve(
-            f"the certificate is for users and not for an address that Drillbook found: {refused.reason}",
-            mend=f"set tls.server_name in {access.key} to the name that users come by",
-        )
-
-
-def _blame_answer(access: Access, proxy: outbound.Proxy | None, response: httpx.Response) -> None:
-    """Raise for an answer that is about us or about the proxy."""
-    if response.status_code == TOO_MANY_REQUESTS:
-        raise CannotObserve(
-            "429 Too Many Requests, which our own requests may have caused",
-            mend=f"set {access.key}.max_rps below the limit of the service",
-        )
-    if response.status_code == UNAUTHORIZED and access.logs_in:
-        raise CannotObserve(
-            "401 Unauthorized: the service does not take the login that the environment file names",
-            mend=f"check token, basic and the headers by reference in {access.key}",
-        )
-    if proxy is not None and response.url.scheme == "http":
-        failed = outbound.refused_by(proxy, response.status_code, response.headers)
-        if failed is not None:
-            raise failed
-
-
-def _read(response: httpx.Response) -> str:
-    """Read a body of bounded size as text."""
-    parts: list[bytes] = []
-    size = 0
-    for part in response.iter_bytes():
-        parts.append(part)
-        size += len(part)
-        if size > _LARGEST:
-            raise CannotObserve(
-                f"a body of more than {_LARGEST >> 20} MiB", mend="check that the address is the service's"
-            )
-    return b"".join(parts).decode(response.encoding or "utf-8", errors="replace")
-
-
-def _ms_since(began: float) -> float:
-    return round((time.perf_counter() - began) * 1000, 1)
-
-
-def _reason(error: Exception, access: Access | None = None) -> str:
-    refused = outbound.refusal(error)
-    if refused is not None:
-        trust = f" (trusting {access.tls.ca_file} alone)" if access and access.tls and access.tls.ca_file else ""
-        return f"certificate not accepted: {refused.reason}{trust}"
-    text = str(error)
-    return "connection refused" if "refused" in text.lower() else f"{type(error).__name__}: {text}"
-
-
-@cache
-def _httpx() -> ModuleType:
-    """Import httpx, a tenth of a second that only HTTP probes pay, without its command line (half of that again)."""
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # None makes an import fail; httpx expects it
-    import httpx  # noqa: PLC0415 - see above
-
-    return httpx
-
-
-@cache
-def _client(tls: ssl.SSLContext | None, proxy: outbound.Proxy | None) -> httpx.Client:
-    """Return the client that equal requests share; the certificate store is loaded for https alone (it costs 20 ms)."""
-    library = _httpx()
-    between = proxy and library.Proxy(proxy.shown, auth=(proxy.username, proxy.password) if proxy.headers else None)
-    client: httpx.Client = library.Client(
-        verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxy=between, follow_redirects=False, trust_env=False
-    )
-    return client
+def _failure(route: Route, exchange: Exchange, error: Exception, timeout_s: float) -> str:
+    """Return why nothing came, as its users would see it. Raises CannotObserve when that is not about the service."""
+    blame_proxy(route.proxy, route.address, exchange.steps, error)
+    blame_us(route.access, error)
+    if route.way is not None:
+        route.way.check(route.url)
+        if is_cut_off(error):
+            return "nothing answers behind the port-forward: the pod refuses this port, or closes connections at once"
+    return f"no answer within {timeout_s:g} s" if exchange.is_late(error) else reason(error, route.access)

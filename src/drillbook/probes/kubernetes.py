@@ -115,7 +115,7 @@ class ConfigMapState:
 class ClusterProbe(ReadingProbe[V]):
     """A probe that reads one place of the API."""
 
-    timeout_s: ClassVar[float] = 8.0
+    timeout_s: ClassVar[float] = 15.0  # connecting, and two questions on a busy host
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the namespace as one target."""

@@ -1,26 +1,18 @@
-"""The Prometheus exposition format: families with their number of samples and their values."""
+"""The metrics page of each instance."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..model import CannotObserve, System, Target
 from .base import ReadingProbe
-from .http import Answer, fetch, per_instance
+from .exposition import Family, NotMetrics, families
+from .http import REQUEST_S, Answer, fetch, per_instance
 
 _BEFORE_S = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One metric family: how many samples it has, how many of them are numbers, and their sum."""
-
-    samples: int
-    numbers: int
-    total: float
+_LARGEST = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +34,7 @@ class Metrics(ReadingProbe[Exposition]):
 
     after: str | None = None
     reading: ClassVar[type[Exposition]] = Exposition
+    timeout_s: ClassVar[float] = _BEFORE_S + REQUEST_S + 10.0  # reading a page of many megabytes is our own time
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return every instance of the API."""
@@ -63,34 +56,20 @@ class Metrics(ReadingProbe[Exposition]):
         if self.after is not None and target.instance.url:
             with contextlib.suppress(CannotObserve):  # others judge what it answers
                 fetch(target, "GET", target.instance.url.rstrip("/") + self.after, timeout_s=_BEFORE_S)
-        answer, text = fetch(target, "GET", url, access=target.instance.metrics_access)
+        answer, text = fetch(target, "GET", url, access=target.instance.metrics_access, largest=_LARGEST)
         if answer.failure or answer.status is None or answer.status >= 400:  # noqa: PLR2004 - RFC 9110
             return Exposition(answer)
         return Exposition(answer, parse(text))
 
 
 def parse(text: str) -> dict[str, Family]:
-    """Parse an exposition; a counter is listed under the name that its samples carry. Raises CannotObserve."""
-    from prometheus_client.parser import (  # noqa: PLC0415 - 60 ms that only a metrics page pays
-        text_string_to_metric_families,
-    )
-
-    families: dict[str, Family] = {}
+    """Return the families of a page by the names that their samples carry. Raises CannotObserve."""
     try:
-        for family in text_string_to_metric_families(text):
-            by_name: dict[str, list[float]] = {}
-            for sample in family.samples:
-                if not sample.name.endswith("_created"):
-                    by_name.setdefault(sample.name, []).append(sample.value)
-            name = f"{family.name}_total" if family.type == "counter" else family.name
-            for sample_name, values in (by_name or {name: []}).items():
-                numbers = [value for value in values if not math.isnan(value)]
-                families[sample_name] = Family(len(values), len(numbers), math.fsum(numbers))
-    except ValueError as error:
+        return families(text)
+    except NotMetrics as error:
         raise CannotObserve(
             f"not a Prometheus exposition: {error}", mend="check the metrics address in the environment file"
         ) from None
-    return families
 
 
 def _address(target: Target) -> str | None:

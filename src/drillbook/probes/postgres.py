@@ -48,6 +48,7 @@ class Postgres(ReadingProbe[PostgresState]):
     """Log in with the application's role, run a query, count the other client backends."""
 
     reading: ClassVar[type[PostgresState]] = PostgresState
+    timeout_s: ClassVar[float] = 25.0  # the way there, two addresses, three statements: 3 s each, 6 s for the way
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the database, when the environment names one."""

@@ -54,6 +54,7 @@ class Targets(ReadingProbe[Watched]):
 
     job: str
     reading: ClassVar[type[Watched]] = Watched
+    timeout_s: ClassVar[float] = 15.0  # the way there, and one request
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the Prometheus that the environment names."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 
 OWN_NAME = "drillbook"
+_DEADLINE_S = 25.0
+"""The way there, two addresses, a login and the questions: 3 s each, 6 s for the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Redis(ReadingProbe[RedisState]):
     """PING and CLIENT LIST."""
 
     reading: ClassVar[type[RedisState]] = RedisState
+    timeout_s: ClassVar[float] = _DEADLINE_S
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the cache, when the environment names one."""
@@ -73,6 +76,7 @@ class RedisTopology(ReadingProbe[Topology]):
     """INFO, and CLUSTER INFO where cluster mode is on."""
 
     reading: ClassVar[type[Topology]] = Topology
+    timeout_s: ClassVar[float] = _DEADLINE_S
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the cache, when the environment names one."""

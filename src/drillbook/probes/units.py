@@ -28,7 +28,7 @@ class Units(ReadingProbe[UnitsReading]):
 
     reading: ClassVar[type[UnitsReading]] = UnitsReading
     together: ClassVar[bool] = True
-    timeout_s: ClassVar[float] = 8.0  # a connection and a command on a busy host
+    timeout_s: ClassVar[float] = 15.0  # connecting, and two questions on a busy host
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the host."""
