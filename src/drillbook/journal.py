@@ -22,6 +22,17 @@ JOURNAL = "journal.jsonl"
 SUMMARY = "summary.json"
 
 
+_OWN = frozenset(
+    {
+        *("id", "outcome", "expected", "severity", "remedy", "system", "systems", "test", "readings", "round", "open"),
+        *("environment", "platform", "facts", "drillbook", "verdicts", "scenario", "name", "fault", "state", "when"),
+        *("instances", "number", "good", "wanted", "owner", "expires", "exit_status"),
+        *("seen", "judged", "observed", "source", "mend"),
+    }
+)
+"""Keys of values that are ours (ids, verdicts, names from our rows), or that were redacted when they were read."""
+
+
 class NoSuchRun(Exception):
     """A run that is not there, or whose journal cannot be read."""
 
@@ -59,14 +70,15 @@ class Journal:
         self._fd = os.open(directory / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def write(self, kind: str, **data: Any) -> None:
-        """Append one record; secrets are redacted on the way."""
-        safe = self._redactor.json(json.loads(json.dumps(data, default=str)))
-        line = json.dumps({"at": clock.now(), "kind": kind, **(safe if isinstance(safe, dict) else {})})
+        """Append one record; secrets are redacted on the way, in what was observed and not in our own words."""
+        plain = json.loads(json.dumps(data, default=str))
+        safe = {key: value if key in _OWN else self._redactor.json(value) for key, value in plain.items()}
+        line = json.dumps({"at": clock.now(), "kind": kind, **safe})
         os.write(self._fd, (line + "\n").encode())
 
     def observation(self, seen: Observation, number: int) -> None:
         """Append what was seen, and in which round."""
-        self.write("observation", round=number, seen=asdict(seen))
+        self.write("observation", round=number, seen=seen.record())
 
     def verdict(
         self,
