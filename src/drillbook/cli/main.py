@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__, carried
+from ..redaction import plain_output, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,7 @@ exit statuses of a gate:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status."""
     given = sys.argv[1:] if arguments is None else arguments
+    plain_output(sys.stdout, sys.stderr)
     if given[:1] and given[0] in _PYTESTS:
         return _pytest(given[0], given[1:])
     if given[:1] == ["lab"]:
@@ -266,7 +268,7 @@ def _judge(options: argparse.Namespace) -> int:
         print(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
     else:
         for verdict in verdicts:
-            print(f"{verdict.outcome:7} {verdict.id}   {verdict.observed}")
+            print(f"{verdict.outcome:7} {verdict.id}   {visible(verdict.observed)}")
     outcomes = {str(verdict.outcome) for verdict in verdicts}
     return 1 if "NOT_MET" in outcomes else 10 if "UNKNOWN" in outcomes else 0
 

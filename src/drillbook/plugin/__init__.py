@@ -6,11 +6,15 @@ A checkout loads this from its root ``conftest.py``; elsewhere ``drillbook gate`
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from ..redaction import plain_output
 from . import options
 from .cases import cases, must_hold, verdict
 from .gate import GATE, Gate
+from .leaving import Leaving
 from .scenarios import SCENARIOS, Scenarios, scenario, scenario_test
 from .terminal import Terminal
 
@@ -34,9 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
         ("criterion", "holds a statement of a runbook"),
     ):
         config.addinivalue_line("markers", f"{mark}: {meaning}")
+    plain_output(sys.stdout, sys.stderr)
     gate = Gate(config, options.read(config))
     config.stash[GATE] = gate
     config.pluginmanager.register(gate, "drillbook-gate")
+    config.pluginmanager.register(Leaving(gate), "drillbook-leaving")
     scenarios = Scenarios(config, gate)
     config.stash[SCENARIOS] = scenarios
     config.pluginmanager.register(scenarios, "drillbook-scenarios")

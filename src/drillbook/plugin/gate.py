@@ -15,6 +15,7 @@ from .. import labs
 from ..environment import BadEnvironment, Environment, known, load, locate, located
 from ..journal import Journal, new_run
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
+from ..redaction import visible
 from ..rounds import Case, Round, readings_of, until_good, verdict_in
 from . import evidence, exits, selection, workers
 
@@ -224,7 +225,7 @@ class Gate:
         capture = self.config.pluginmanager.get_plugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture is not None else contextlib.nullcontext():
             reporter.ensure_newline()
-            reporter.write_line(text)
+            reporter.write_line(visible(text))
 
     # -- inside
 

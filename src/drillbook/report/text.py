@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..redaction import visible
+
 if TYPE_CHECKING:
     from .summary import Line, Summary
 
@@ -23,6 +25,7 @@ def block(line: Line) -> list[str]:
         rows.append(f"  next      {line.remedy}")
     if line.excuse:
         rows.append(f"  excused   {line.excuse}")
+    rows = [visible(row) for row in rows]  # a journal may come from anywhere
     return [row if len(row) <= _WIDTH else row[: _WIDTH - 3] + "..." for row in rows]
 
 
@@ -52,4 +55,4 @@ def whole(summary: Summary) -> list[str]:
     rows += [f"expired waiver: {text}: renew or remove it" for text in summary.expired_waivers]
     rows += summary.drills
     rows.append(f"{counts(summary)}   {summary.run.id}   exit {summary.run.exit_status}")
-    return rows
+    return [visible(row) for row in rows]
