@@ -24,6 +24,15 @@ SUMMARY = "summary.json"
 
 _LEAST_FREE_BYTES = 1_000_000
 """What a run must find free: a gate writes a tenth of it, a scenario about half."""
+_OWN = frozenset(
+    {
+        *("id", "outcome", "expected", "severity", "remedy", "system", "systems", "test", "readings", "round", "open"),
+        *("environment", "platform", "facts", "drillbook", "verdicts", "scenario", "name", "fault", "state", "when"),
+        *("instances", "number", "good", "wanted", "owner", "expires", "exit_status"),
+        *("seen", "judged", "observed", "source", "mend"),
+    }
+)
+"""Keys of values that are ours (ids, verdicts, names from our rows), or that were redacted when they were read."""
 
 
 class NoSuchRun(Exception):
@@ -95,9 +104,10 @@ class Journal:
         self._fd = os.open(directory / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def write(self, kind: str, **data: Any) -> None:
-        """Append one record; secrets are redacted on the way."""
-        safe = self._redactor.json(json.loads(json.dumps(data, default=str)))
-        record = Record(clock.now(), kind, safe if isinstance(safe, dict) else {})
+        """Append one record; secrets are redacted on the way, in what was observed and not in our own words."""
+        plain = json.loads(json.dumps(data, default=str))
+        safe = {key: value if key in _OWN else self._redactor.json(value) for key, value in plain.items()}
+        record = Record(clock.now(), kind, safe)
         line = (json.dumps({"at": record.at, "kind": kind, **record.data}) + "\n").encode()
         with self.losing():
             if self.lost is None and os.write(self._fd, line) < len(line):
@@ -119,7 +129,7 @@ class Journal:
 
     def observation(self, seen: Observation, number: int) -> None:
         """Append what was seen, and in which round."""
-        self.write("observation", round=number, seen=asdict(seen))
+        self.write("observation", round=number, seen=seen.record())
 
     def verdict(
         self,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import clock, pace
-from .model import CannotObserve, Observation, Probe, Target
+from .model import AsRead, CannotObserve, Observation, Probe, Target
 
 if TYPE_CHECKING:
     from .redaction import Redactor
@@ -116,7 +116,7 @@ def observe(
 
 def take(want: Want, redactor: Redactor) -> Observation:
     """Take one reading now, in this thread."""
-    source = redactor.text(want.probe.source(want.target))
+    source = redactor.own(want.probe.source(want.target))
     at = clock.now()
     began = time.perf_counter()
 
@@ -126,14 +126,22 @@ def take(want: Want, redactor: Redactor) -> Observation:
 
     try:
         _refuse_hidden(want.target)
-        return finished(value=redactor.json(want.probe.encode(want.probe.observe(want.target))))
+        reading = want.probe.observe(want.target)
+        return finished(**value_of(want.probe, reading, redactor))
     except CannotObserve as broken:
-        return finished(error=redactor.text(broken.reason), mend=redactor.text(broken.mend))
+        return finished(error=redactor.shown(broken.reason), mend=redactor.own(broken.mend))
     except Exception as crash:  # noqa: BLE001 - a crash in a probe is a broken eye: UNKNOWN, never a pass
         return finished(
-            error=redactor.text(f"the probe broke: {type(crash).__name__}: {crash}"),
+            error=redactor.shown(f"the probe broke: {type(crash).__name__}: {crash}"),
             mend="this is a defect of the probe: report it with the journal",
         )
+
+
+def value_of(probe: Probe[Any], reading: Any, redactor: Redactor) -> dict[str, Any]:
+    """Return an observation's value: what may be seen of a reading, and, where that is not all, what is judged."""
+    read = probe.encode(reading)
+    safe = redactor.reading(reading, read)
+    return {"value": safe} if safe == read else {"value": safe, "masked": True, "as_read": AsRead(read)}
 
 
 def _gate(want: Want) -> str:
@@ -159,7 +167,7 @@ def _give_up_on_late(shared: _Round, unique: dict[Key, Want], end: float | None)
             shared.seen[key] = Observation(
                 want.probe.key,
                 target_id(want.target),
-                shared.redactor.text(want.probe.source(want.target)),
+                shared.redactor.own(want.probe.source(want.target)),
                 clock.now(),
                 round((now - started) * 1000, 1) if started else 0.0,
                 error=f"no answer within {limit}",

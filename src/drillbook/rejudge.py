@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import journal, rows
-from .model import Facts, Observation, judge
+from .model import Facts, Observation, Verdict, judge
+from .redaction import visible
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .model import Criterion, Verdict
+    from .model import Criterion
 
 
 class CannotRejudge(Exception):
@@ -57,4 +58,6 @@ def _again(
     if criterion is None:
         raise CannotRejudge(f"{directory.name}: this version of Drillbook has no criterion {row['id']}")
     found = [seen[row["round"], probe, target] for probe, target in readings]
-    return judge(criterion, found, facts[row["system"]])
+    if any(one.masked for one in found):  # what was judged is not in the journal: its verdict is
+        return Verdict.of_record(row)
+    return judge(criterion, found, facts[row["system"]], visible)

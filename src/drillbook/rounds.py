@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .model import Criterion, Observation, Outcome, Shared, Verdict, judge
@@ -31,6 +31,10 @@ class Case:
         return f"{self.system}: {self.criterion.id} by {self.criterion.probe.key}"
 
 
+Judged = tuple[str, str, str]
+"""A system, a criterion's id and its probe's key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long to go on, and how many good rounds in a row are asked for; seconds throughout."""
@@ -47,6 +51,8 @@ class Round:
 
     number: int
     seen: Mapping[Key, Observation]
+    judged: Mapping[Judged, Verdict] = field(default_factory=dict)
+    """Verdicts about readings that had to be masked: only the process that read them could judge them."""
 
 
 def wants(cases: Sequence[Case], environment: Environment) -> list[Want]:
@@ -67,8 +73,25 @@ def readings_of(case: Case, seen: Mapping[Key, Observation]) -> list[Observation
 
 
 def verdict_of(case: Case, seen: Mapping[Key, Observation], environment: Environment) -> Verdict:
-    """Judge one case by a round's observations."""
-    return judge(case.criterion, readings_of(case, seen), environment.facts[case.system])
+    """Judge one case by a round's observations, in the process that took them."""
+    facts, shown = environment.facts[case.system], environment.redactor.shown
+    return judge(case.criterion, readings_of(case, seen), facts, shown)
+
+
+def verdict_in(case: Case, found: Round, environment: Environment) -> Verdict:
+    """Judge one case by a round, whoever observed it."""
+    return found.judged.get(_judged_key(case)) or verdict_of(case, found.seen, environment)
+
+
+def _judged_key(case: Case) -> Judged:
+    return case.system, case.criterion.id, case.criterion.probe.key
+
+
+def _of_masked(verdicts: Sequence[tuple[Case, Verdict]], seen: Mapping[Key, Observation]) -> dict[Judged, Verdict]:
+    """Return the verdicts that nobody else can come to."""
+    return {
+        _judged_key(case): verdict for case, verdict in verdicts if any(one.masked for one in readings_of(case, seen))
+    }
 
 
 def until_good(
@@ -113,14 +136,21 @@ def until_good(
             verdict for case, verdict in verdicts if verdict.outcome is not Outcome.MET and not excused(case, verdict)
         ]
         good_in_a_row = 0 if open_ones else good_in_a_row + 1
-        journal.write("round", number=number, good=not open_ones, open=[verdict.id for verdict in open_ones])
+        judged = _of_masked(verdicts, seen)
+        journal.write(
+            "round",
+            number=number,
+            good=not open_ones,
+            open=[verdict.id for verdict in open_ones],
+            judged=[[*key, asdict(verdict)] for key, verdict in judged.items()],
+        )
         elapsed_s = time.monotonic() - began
         out_of_time = elapsed_s + patience.pause_s > _limit_s(patience)
         settled = good_in_a_row >= patience.good_rounds
         if settled or out_of_time:
             if not (settled or open_ones):
                 journal.write("unsettled", good_in_a_row=good_in_a_row, wanted=patience.good_rounds)
-            return Round(number, seen)
+            return Round(number, seen, judged)
         progress(_progress_line(number, elapsed_s, patience, open_ones, good_in_a_row, len(cases)))
         time.sleep(patience.pause_s)
 

@@ -288,6 +288,10 @@ def uncommented(text: str) -> str:
     return re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", text)
 
 
+PLANTED = "postgresql://user:a-planted-secret@db.example/configs"
+"""A secret that may stand in every place: a token, a header, an address."""
+
+
 @pytest.mark.parametrize("name", ["staging", "prod"])
 @pytest.mark.parametrize("whole", [False, True])
 def test_the_examples_load_as_they_are_and_with_everything_in_them(
@@ -298,11 +302,11 @@ def test_the_examples_load_as_they_are_and_with_everything_in_them(
         assert uncommented(text) != text
         text = uncommented(text)
     for variable in re.findall(r'env = "([A-Z_]+)"', text):
-        monkeypatch.setenv(variable, "a-planted-secret")
+        monkeypatch.setenv(variable, PLANTED)
     authority = trustme.CA()
     text = text.replace("/run/secrets/", f"{tmp_path}/")
     pair(tmp_path)
-    found = {"file": b"a-planted-secret", "ca_file": authority.cert_pem.bytes()}
+    found = {"file": PLANTED.encode(), "ca_file": authority.cert_pem.bytes()}
     found |= {"cert_file": (tmp_path / "c.pem").read_bytes(), "key_file": (tmp_path / "k.pem").read_bytes()}
     for key, file in re.findall(r'(\w*file) = "([^"]+)"', text):
         (tmp_path / file).parent.mkdir(exist_ok=True)

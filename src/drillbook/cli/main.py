@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__, carried, stdout
+from ..redaction import plain_output, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,7 @@ exit statuses of a gate:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status."""
+    plain_output(sys.stdout, sys.stderr)
     stdout.guard()
     return stdout.settled(_run(sys.argv[1:] if arguments is None else arguments))
 
@@ -266,7 +268,7 @@ def _judge(options: argparse.Namespace) -> int:
         print(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
     else:
         for verdict in verdicts:
-            print(f"{verdict.outcome:7} {verdict.id}   {verdict.observed}")
+            print(f"{verdict.outcome:7} {verdict.id}   {visible(verdict.observed)}")
     outcomes = {str(verdict.outcome) for verdict in verdicts}
     return 1 if "NOT_MET" in outcomes else 10 if "UNKNOWN" in outcomes else 0
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import clock, timeline
 from ..faults import INTERRUPTS, AbortWatch, Fault, FaultSession, Injection, StopInstance, over
 from ..model import CannotObserve, Criterion, Observation, Outcome, System, Verdict, judge
-from ..observations import Want, observe, target_id
+from ..observations import Want, observe, target_id, value_of
 from ..platforms import InstanceState, Lists, Missing, Stopped, discovered, platform_of
 from ..polling import TimedOut, wait_until
 from ..probes.recorded import Downtime, Recorded, Step, Steps, WriteLosses
@@ -207,7 +207,7 @@ class Scenario:
             place.source(target),
             clock.now(),
             0.0,
-            self.environment.redactor.json(place.encode(reading)),
+            **value_of(place, reading, self.environment.redactor),
         )
 
     def verdicts(self) -> list[tuple[Criterion[Any], Verdict, list[Observation]]]:
@@ -216,7 +216,7 @@ class Scenario:
         found = []
         for row in self.rows:
             seen = [self._recorded[row.probe.key]] if row.probe.key in self._recorded else []
-            found.append((row, judge(row, seen, facts), seen))
+            found.append((row, judge(row, seen, facts, self.environment.redactor.shown), seen))
         return found
 
     def drill_line(self) -> str | None:
@@ -310,9 +310,9 @@ class Scenario:
         system = discovered(replace(self.system, max_rps=self.clients.others_per_s) if shared else self.system)
         wants = [Want(row.probe, target) for row in rows for target in row.probe.targets(system)]
         seen = observe(wants, self.environment.redactor)
-        facts = self.environment.facts[self.script.system]
+        facts, shown = self.environment.facts[self.script.system], self.environment.redactor.shown
         return [
-            judge(row, [seen[Want(row.probe, target).key] for target in row.probe.targets(system)], facts)
+            judge(row, [seen[Want(row.probe, target).key] for target in row.probe.targets(system)], facts, shown)
             for row in rows
         ]
 

@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import addresses
 from ..model import Secret
-from ..redaction import Redactor, too_short
+from ..redaction import Redactor
 from .problems import nearest
 
 if TYPE_CHECKING:
-    from .settings import Reference
+    from .settings import DatabaseSettings, Reference
 
 
 class Resolver:
@@ -29,13 +30,22 @@ class Resolver:
         found = self._look_up(value, key)
         if found is None:
             return None
-        if too_short(found):
-            self.problems.append(f"{key}: a secret needs at least 4 characters, found {len(found)}")
-            return None
         name = f"env:{value.env}" if value.env is not None else f"file:{value.file}"
         secret = Secret(found, name)
         self._secrets.append(secret)
         return secret
+
+    def database(self, settings: DatabaseSettings | None, key: str) -> str | Secret | None:
+        """Return a database's address as its client reads it; an unreadable one is noted, and never shown."""
+        found = self.secret(settings.url if settings else None, key)
+        if found is None:
+            return None
+        try:
+            address = addresses.database(found.reveal() if isinstance(found, Secret) else found)
+        except addresses.BadAddress as error:
+            self.problems.append(f"{key}: {error}")
+            return None
+        return Secret(address, found.reference) if isinstance(found, Secret) else address
 
     def plain(self, value: str | Reference | None, key: str) -> str | None:
         """Resolve a reference to something that is no secret (a version)."""

@@ -8,6 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from .. import addresses
+
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key", "cookie"}
 
 
@@ -27,7 +29,7 @@ class Reference(Strict):
 def _http(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("expected an address that begins with http:// or https://")
-    if "@" in url.split("/", 3)[2]:
+    if addresses.parse(url).username is not None:
         raise ValueError("expected an address without a user in it; put the login into basic, token or headers")
     return url.rstrip("/")
 
@@ -40,7 +42,7 @@ def _headers(headers: dict[str, str | Reference]) -> dict[str, str | Reference]:
 
 
 def _no_password(url: str | Reference) -> str | Reference:
-    if isinstance(url, str) and "@" in url and ":" in url.split("@")[0].split("://")[-1]:
+    if isinstance(url, str) and addresses.has_password(url):
         raise ValueError('expected a reference for an address with a password, like { env = "NAME" }')
     return url
 

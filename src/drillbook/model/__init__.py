@@ -2,7 +2,7 @@
 
 from .access import Access, Tls
 from .criterion import ANY_PLATFORM, Accepts, Criterion, Finding, Probe, Severity, Stage
-from .observation import CannotObserve, Json, Observation
+from .observation import AsRead, CannotObserve, Json, Observation
 from .secret import Secret
 from .sharing import Shared
 from .system import Cluster, ComposeProject, Facts, Instance, Preflight, System, Target, Way
@@ -13,6 +13,7 @@ __all__ = [
     "ANY_PLATFORM",
     "Accepts",
     "Access",
+    "AsRead",
     "CannotObserve",
     "Cluster",
     "ComposeProject",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """What survives a trip through a JSON file: probes encode their readings to this and decode them from it."""
@@ -22,6 +23,28 @@ class CannotObserve(Exception):
         self.mend = mend
 
 
+class AsRead:
+    """A reading before it was masked: for judging in the process that took it; it can be neither shown nor copied."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Json) -> None:
+        self._value = value
+
+    def reveal(self) -> Json:
+        """Return the value, for the one call that judges it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a reading with secrets does not leave its process")
+
+    def __deepcopy__(self, _memo: object) -> AsRead:
+        return AsRead(None)
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One probe's reading of one target.
@@ -38,7 +61,20 @@ class Observation:
     value: Json = None
     error: str | None = None
     mend: str | None = None
+    masked: bool = False
+    """Whether secrets were masked in the value, so that only the process that read it can judge it."""
+    as_read: AsRead | None = field(default=None, repr=False, compare=False)
+    """The value before it was masked, where it had to be and this process read it."""
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.error is None):
             raise ValueError("an observation holds a value or an error, never both and never neither")
+
+    @property
+    def judged_value(self) -> Json:
+        """The value to judge."""
+        return self.value if self.as_read is None else self.as_read.reveal()
+
+    def record(self) -> dict[str, Any]:
+        """Return what a journal keeps: everything but what was masked."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "as_read"}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .criterion import Criterion, Finding
 from .observation import Observation
@@ -43,14 +43,26 @@ class Verdict:
     mend: str | None = None
     """For UNKNOWN: what to do so that it can be seen."""
 
+    @classmethod
+    def of_record(cls, row: Mapping[str, Any]) -> Verdict:
+        """Return the verdict that a journal's row holds, among other things. Raises KeyError."""
+        names = (one.name for one in fields(cls))
+        return cls(**{**{name: row[name] for name in names}, "outcome": Outcome(row["outcome"])})
 
-def judge(criterion: Criterion[V], observations: Sequence[Observation], facts: Facts) -> Verdict:
+
+def judge(
+    criterion: Criterion[V],
+    observations: Sequence[Observation],
+    facts: Facts,
+    shown: Callable[[str], str] = str,
+) -> Verdict:
     """Judge one criterion by what was seen of each target.
 
     Args:
         criterion: the row.
         observations: one per target; none at all is UNKNOWN, never MET.
         facts: what the environment file and the command line say.
+        shown: makes a text that was made of what was read fit to be shown.
 
     Returns:
         The verdict of the worst target (NOT_MET before UNKNOWN before MET), naming the target when there are several.
@@ -69,7 +81,7 @@ def judge(criterion: Criterion[V], observations: Sequence[Observation], facts: F
     findings = [(_find(criterion, seen, facts), seen) for seen in sorted(observations, key=lambda one: one.target)]
     finding, seen = min(findings, key=lambda pair: _RANK[pair[0].outcome])
     broken = [other.target.rpartition("/")[2] for found, other in findings if found.outcome is finding.outcome]
-    observed = finding.observed
+    observed = shown(finding.observed)
     if len(observations) > 1 and finding.outcome is not Outcome.MET:
         observed = f"{_named(broken, len(observations))}: {observed}"
     elif len(observations) > 1:
@@ -89,6 +101,6 @@ def _find(criterion: Criterion[V], seen: Observation, facts: Facts) -> Finding:
     if seen.error is not None:
         return Finding(Outcome.UNKNOWN, f"could not look: {seen.error}")
     try:
-        return criterion.accepts.check(criterion.probe.decode(seen.value), facts)
+        return criterion.accepts.check(criterion.probe.decode(seen.judged_value), facts)
     except Exception as crash:  # noqa: BLE001 - a crash in a judge says nothing about the system: UNKNOWN
         return Finding(Outcome.UNKNOWN, f"the judge broke on this reading: {type(crash).__name__}: {crash}")

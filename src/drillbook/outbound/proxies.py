@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from urllib.parse import SplitResult, unquote, urlsplit
 
+from .. import addresses
+from ..addresses import Address, BadAddress
 from ..model import CannotObserve
 
 _LOGIN_REQUIRED = 407
@@ -66,8 +67,8 @@ def proxy_for(url: str, *, direct: bool = False) -> Proxy | None:
     Raises:
         CannotObserve: the variables name a proxy of a kind that is not spoken here.
     """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
+    parts = addresses.parse(url)
+    host = parts.host.rstrip(".")
     named = _variable(parts.scheme) or _variable("all")
     if not named or direct or _is_here(host) or _is_excepted(host, parts, _variable("no")):
         return None
@@ -104,17 +105,18 @@ def _variable(scheme: str) -> str:
 
 
 def _parsed(named: str, scheme: str) -> Proxy:
-    parts = urlsplit(named if "://" in named else f"http://{named}")
+    unspoken = CannotObserve(
+        f"{scheme.upper()}_PROXY names no proxy of the form http://host:port",
+        mend="name such a proxy, or name the service's host in NO_PROXY",
+    )
     try:
-        port = parts.port or 80
-    except ValueError:
-        port = 0
-    if parts.scheme != "http" or not parts.hostname or not port:
-        raise CannotObserve(
-            f"{scheme.upper()}_PROXY names no proxy of the form http://host:port",
-            mend="name such a proxy, or name the service's host in NO_PROXY",
-        )
-    return Proxy(parts.hostname, port, unquote(parts.username or ""), unquote(parts.password or ""))
+        found = addresses.parse(named if "://" in named else f"http://{named}")
+    except BadAddress:
+        raise unspoken from None
+    port = 80 if found.port is None else found.port
+    if found.scheme != "http" or not found.host or not port or "@" in found.rest:
+        raise unspoken
+    return Proxy(found.host, port, found.username or "", found.password or "")
 
 
 def _is_here(host: str) -> bool:
@@ -127,7 +129,7 @@ def _is_here(host: str) -> bool:
         return False
 
 
-def _is_excepted(host: str, parts: SplitResult, rules: str) -> bool:
+def _is_excepted(host: str, parts: Address, rules: str) -> bool:
     port = parts.port or _PORTS.get(parts.scheme)
     return any(_matches(rule.strip().lower(), host, port) for rule in rules.split(",") if rule.strip())
 

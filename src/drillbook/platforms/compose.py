@@ -12,8 +12,8 @@ import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import urlsplit
 
+from ..addresses import hostname
 from ..model import CannotObserve, ComposeProject, Instance
 from ..polling import TimedOut, wait_until
 from . import compose_program, lines
@@ -353,7 +353,7 @@ class Project:
         )
 
     def _locate(self, container: Container) -> Instance:
-        place = _Place(container, urlsplit(self.project.host or "").hostname or "127.0.0.1")
+        place = _Place(container, hostname(self.project.host) or "127.0.0.1")
         return Instance(
             self._name(container),
             url=f"http://{place.of(self.project.port)}",

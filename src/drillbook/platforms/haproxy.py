@@ -7,7 +7,8 @@ import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from .. import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +48,8 @@ class Balancer:
     """
 
     def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
-        self.host, self.port = parts.hostname or "", parts.port or 0
+        parts = addresses.parse(address)
+        self.host, self.port = parts.host, parts.port or 0
         self.backend = parts.path.strip("/")
 
     def servers(self) -> tuple[Server, ...]:

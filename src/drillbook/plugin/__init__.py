@@ -7,15 +7,18 @@ that there is, ``two_words``, adds nothing.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from .. import stdout
+from ..redaction import plain_output
 from . import options
 from .cases import cases, must_hold, verdict
 from .exits import NOTHING_JUDGED
 from .gate import GATE, Gate
+from .leaving import Leaving
 from .own_failures import OwnFailures, check_files, only_shows
 from .scenarios import SCENARIOS, Scenarios, scenario, scenario_test
 from .terminal import Terminal
@@ -58,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{mark}: {meaning}")
     # a reporter that could not write is told once, by ``OwnFailures``
     config.addinivalue_line("filterwarnings", "ignore::pluggy.PluggyTeardownRaisedWarning")
+    plain_output(sys.stdout, sys.stderr)
     if not hasattr(config, "workerinput"):
         stdout.guard()
         if config.getoption("env") is not None:
@@ -66,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[GATE] = gate
     config.pluginmanager.register(gate, "drillbook-gate")
     config.pluginmanager.register(OwnFailures(gate), "drillbook-own-failures")
+    config.pluginmanager.register(Leaving(gate), "drillbook-leaving")
     scenarios = Scenarios(config, gate)
     config.stash[SCENARIOS] = scenarios
     config.pluginmanager.register(scenarios, "drillbook-scenarios")

@@ -68,7 +68,7 @@ def _to_allure(criterion: Criterion[Any], verdict: Verdict, readings: list[Obser
     dynamic.label("testId", verdict.id)
     dynamic.suite(heading(verdict.id))
     dynamic.severity("critical" if criterion.severity is Severity.CRITICAL else "minor")
-    allure.attach(json.dumps([asdict(one) for one in readings], indent=2), "observations", allure.attachment_type.JSON)
+    allure.attach(json.dumps([one.record() for one in readings], indent=2), "observations", allure.attachment_type.JSON)
 
 
 def _first_of(names: tuple[str, ...]) -> str | None:

@@ -15,7 +15,8 @@ from .. import labs
 from ..environment import BadEnvironment, Environment, known, load, locate, located
 from ..journal import CannotKeep, Journal, new_run
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
-from ..rounds import Case, Round, readings_of, until_good, verdict_of
+from ..redaction import visible
+from ..rounds import Case, Round, readings_of, until_good, verdict_in
 from . import evidence, exits, selection, workers
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Gate:
     def judge(self, case: Case, item: pytest.Item) -> tuple[Verdict, str | None]:
         """Judge a case by what was observed; journal the verdict and say why it is excused, where it is."""
         assert self.environment is not None
-        verdict = verdict_of(case, self._round.seen, self.environment)
+        verdict = verdict_in(case, self._round, self.environment)
         readings = readings_of(case, self._round.seen)
         return verdict, self.settle(case.criterion, verdict, item, case.system, readings, self._round.number)
 
@@ -265,7 +266,7 @@ class Gate:
         capture = self.config.pluginmanager.get_plugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture is not None else contextlib.nullcontext():
             reporter.ensure_newline()
-            reporter.write_line(text)
+            reporter.write_line(visible(text))
 
     # -- inside
 

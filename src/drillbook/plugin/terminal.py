@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pytest
-
-from ..drill.ends import NotSteady, Refused, TooLittleTraffic
+from ..redaction import visible
 from ..report import summary, text
 from . import exits
-from .verdicts import NotMet, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    import pytest
 
     from .gate import Gate
 
 _MARK = "verdict"
-_OWN: tuple[type[BaseException], ...] = (NotMet, Unknown, NotSteady, TooLittleTraffic, Refused)
-"""Ends that need no traceback: their text says it all."""
 
 
 class Terminal:
@@ -27,23 +22,6 @@ class Terminal:
     def __init__(self, config: pytest.Config, gate: Gate) -> None:
         self._config = config
         self._gate = gate
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self,
-        item: pytest.Item,  # noqa: ARG002 - pytest passes arguments by name
-        call: pytest.CallInfo[Any],
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put the verdict's lines in the place of a traceback, and redact every other one."""
-        report = yield
-        if call.excinfo is not None and isinstance(call.excinfo.value, _OWN):
-            report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
-        elif report.longrepr and self._gate.environment is not None and report.failed:
-            report.longrepr = self._gate.environment.redactor.text(str(report.longrepr))
-        if self._gate.environment is not None:
-            redact = self._gate.environment.redactor.text
-            report.sections = [(name, redact(content)) for name, content in report.sections]
-        return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """Name the verdicts; everything else stays pytest's."""
@@ -69,18 +47,18 @@ class Terminal:
             return
         if gate.directory is None:
             if not gate.refused and not terminalreporter.stats.get("error"):
-                terminalreporter.write_line(_nothing(gate), red=True)
+                terminalreporter.write_line(visible(_nothing(gate)), red=True)
             return
         run = exits.sum_up(gate)
         _show_verdicts(terminalreporter, run)
         _show_the_rest(terminalreporter, run)
         if not (run.verdicts or run.refused or gate.refused) and not terminalreporter.stats.get("failed"):
-            terminalreporter.write_line(_nothing(gate), red=True)
+            terminalreporter.write_line(visible(_nothing(gate)), red=True)
         terminalreporter.write_line("")
         for line in run.drills:
-            terminalreporter.write_line(line, bold=True)
+            terminalreporter.write_line(visible(line), bold=True)
         if gate.journal is not None and gate.journal.lost:
-            terminalreporter.write_line(f"evidence was lost: {gate.journal.lost}", red=True)
+            terminalreporter.write_line(visible(f"evidence was lost: {gate.journal.lost}"), red=True)
         terminalreporter.write_line(text.last_line(run, _shown(gate), gate.exit_status), bold=True)
 
 
@@ -96,13 +74,13 @@ def _show_verdicts(reporter: pytest.TerminalReporter, run: summary.Summary) -> N
 
 def _show_the_rest(reporter: pytest.TerminalReporter, run: summary.Summary) -> None:
     for name, reason in run.not_judged:
-        reporter.write_line(f"not judged: {name} ({reason})", yellow=True)
+        reporter.write_line(visible(f"not judged: {name} ({reason})"), yellow=True)
     for test, reason in run.refused:
-        reporter.write_line(f"refused: {test}: {reason}", red=True)
+        reporter.write_line(visible(f"refused: {test}: {reason}"), red=True)
     if run.unsettled:
         reporter.write_line(f"not settled: {run.unsettled} when time was up; raise --within", yellow=True)
     for waiver in run.expired_waivers:
-        reporter.write_line(f"expired waiver: {waiver}: renew or remove it", red=True)
+        reporter.write_line(visible(f"expired waiver: {waiver}: renew or remove it"), red=True)
 
 
 def _colour(line: summary.Line) -> dict[str, bool]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import journal
-from ..model import Observation
-from ..rounds import Round
+from ..model import Observation, Verdict
+from ..rounds import Judged, Round
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,11 +90,17 @@ def last_round(directory: Path) -> Round | None:
     except journal.NoSuchRun:  # its disk is full: whoever cannot read what was seen must look
         return None
     rounds: dict[int, dict[Key, Observation]] = {}
-    complete: list[int] = []
+    complete: list[tuple[int, dict[Judged, Verdict]]] = []
     for record in records:
         if record.kind == "observation":
             seen = Observation(**record.data["seen"])
             rounds.setdefault(record.data["round"], {})[seen.probe, seen.target] = seen
         elif record.kind == "round":
-            complete.append(record.data["number"])
-    return Round(complete[-1], rounds.get(complete[-1], {})) if complete else None
+            judged = {
+                (system, name, probe): Verdict.of_record(row) for system, name, probe, row in record.data["judged"]
+            }
+            complete.append((record.data["number"], judged))
+    if not complete:
+        return None
+    number, judged = complete[-1]
+    return Round(number, rounds.get(number, {}), judged)

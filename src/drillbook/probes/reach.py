@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from .. import addresses
 from ..model import CannotObserve
 from ..platforms import Missing, Reaches, platform_of
 
@@ -33,7 +33,7 @@ def reached(system: System, component: str, address: str) -> tuple[str, Callable
     found = platform_of(system).can(Reaches)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if isinstance(found, Missing):
         raise CannotObserve(found.reason, mend=f"leave through out of systems.{system.name}.{component}")
-    way = found.reach(component, urlsplit(address).hostname or "")
+    way = found.reach(component, addresses.hostname(address))
     if way is None:
         return address, lambda: None
     return way.local(address), lambda: way.check(address)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..redaction import visible
+
 if TYPE_CHECKING:
     from .summary import Line, Summary
 
@@ -31,6 +33,7 @@ def block(line: Line) -> list[str]:
         rows.append(f"  next      {line.remedy}")
     if line.excuse:
         rows.append(f"  excused   {line.excuse}")
+    rows = [visible(row) for row in rows]  # a journal may come from anywhere
     return [row if len(row) <= _WIDTH else row[: _WIDTH - 3] + "..." for row in rows]
 
 
@@ -87,4 +90,4 @@ def whole(summary: Summary) -> list[str]:
     rows += [f"expired waiver: {text}: renew or remove it" for text in summary.expired_waivers]
     rows += summary.drills
     rows.append(last_line(summary, summary.run.id, summary.run.exit_status))
-    return rows
+    return [visible(row) for row in rows]

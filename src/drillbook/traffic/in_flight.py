@@ -9,9 +9,8 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit, urlunsplit
 
-from .. import outbound
+from .. import addresses, outbound
 from ..model import CannotObserve
 from ..polling import TimedOut, wait_until
 
@@ -230,7 +229,7 @@ class _SlowRequest:
         target = plan.address.urls[self._url] + plan.path.replace("{index}", str(self._index))
         proxy = plan.address.proxies[self._url]
         if target.startswith("https://") or proxy is None:
-            target = urlunsplit(urlsplit(target)._replace(scheme="", netloc=""))
+            target = addresses.parse(target).rest or "/"
         else:  # a proxy wants the whole address, and its login beside it
             headers |= proxy.headers
         connection.putrequest(plan.method, target, skip_host=any(name.lower() == "host" for name in headers))
@@ -367,15 +366,14 @@ def slow_requests(
 
 def _connection(url: str, tls: Tls | None, proxy: Proxy | None) -> http.client.HTTPConnection:
     """Return a connection to a service or to the proxy before it, not yet open."""
-    parts = urlsplit(url)
-    assert parts.hostname is not None
-    host, port = (parts.hostname, parts.port) if proxy is None else (proxy.host, proxy.port)
+    parts = addresses.parse(url)
+    host, port = (parts.host, parts.port) if proxy is None else (proxy.host, proxy.port)
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, port, timeout=_CONNECT_TIMEOUT_S)
     context = outbound.context(tls)
     connection = http.client.HTTPSConnection(host, port, timeout=_CONNECT_TIMEOUT_S, context=context)
     if proxy is not None:
-        connection.set_tunnel(parts.hostname, parts.port, proxy.headers)
+        connection.set_tunnel(parts.host, parts.port, proxy.headers)
     return connection
 
 

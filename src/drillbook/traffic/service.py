@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from .. import outbound
+from .. import addresses, outbound
 from ..model import Instance, Secret, Tls
 from ..outbound import Proxy
 
@@ -32,8 +32,8 @@ class Service:
         if not self.urls:
             raise ValueError("a service needs at least one address")
         for url in self.urls:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
+            parts = addresses.parse(url)
+            if parts.scheme not in ("http", "https") or not parts.host:
                 raise ValueError("expected an address that begins with http:// or https://")
         if self.tls and len(self.tls) != len(self.urls):
             raise ValueError("expected TLS settings for each address or for none")

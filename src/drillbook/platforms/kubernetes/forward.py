@@ -7,8 +7,8 @@ import logging
 import socket
 import threading
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
+from ... import addresses
 from ...model import CannotObserve
 
 if TYPE_CHECKING:
@@ -129,10 +129,8 @@ class PodWay:
 
     def local(self, url: str) -> str:
         """Return the address on this machine that leads to ``url``'s port of the pod."""
-        parts = urlsplit(url)
         forward = forwarded(self._api, self._pod, self._port(url))
-        login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
-        return urlunsplit(parts._replace(netloc=f"{login}127.0.0.1:{forward.local_port}"))
+        return addresses.parse(url).at("127.0.0.1", forward.local_port).url
 
     def check(self, url: str) -> None:
         """Raise CannotObserve when the way itself, not the instance, is what failed."""
@@ -140,5 +138,5 @@ class PodWay:
 
     @staticmethod
     def _port(url: str) -> int:
-        parts = urlsplit(url)
+        parts = addresses.parse(url)
         return parts.port or {"postgresql": 5432, "postgres": 5432, "redis": 6379, "https": 443}.get(parts.scheme, 80)
