@@ -175,7 +175,7 @@ class Children:
         found = procfs.descendants(leader, processes)
         orphans = [p for p in processes.values() if p.parent == os.getpid() and p.pid not in self._alive]
         for orphan in orphans:
-            if orphan.session == leader or (program is not None and procfs.program(orphan.pid) == program):
+            if orphan.session == leader or (program is not None and procfs.runs(orphan.pid, program)):
                 found |= {orphan.pid} | procfs.descendants(orphan.pid, processes)
         return found | ({leader} & self._alive.keys())
 

@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import ctypes
 import os
-import pwd
 import secrets
 import shutil
 import signal
 import struct
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import binaries
 from .errors import LabError
+from .identity import Identity, identity
 from .ports import HOST
+from .programs import usable
 from .spec import ProcessSpec
 from .template import Template
 
@@ -48,38 +48,8 @@ INITDB = ("-U", SUPERUSER, "-A", "trust", "--encoding=UTF8", "--no-locale", "--n
 ACCESS = f"host all all {HOST}/32 scram-sha-256\nhost replication all {HOST}/32 scram-sha-256\n"
 _PROTOCOL = 3 << 16
 _AUTHENTICATION_REQUEST = b"R"
-_NOBODY = 65534
-_NAMESPACE = ("unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}")
 _SHARED_MEMORY_LINE = 6
 _IPC_RMID = 0
-
-
-@dataclass(frozen=True)
-class Identity:
-    """As whom PostgreSQL runs; it refuses to be root.
-
-    Attributes:
-        prefix: goes before its command.
-        user: the user and group to change to, or None.
-    """
-
-    prefix: tuple[str, ...] = ()
-    user: tuple[int, int] | None = None
-
-
-def identity() -> Identity:
-    """Find a way to run PostgreSQL: as ourselves, or, being root, as nobody.
-
-    A user namespace is preferred: it sees nobody, the kernel sees us, and no directory need be opened.
-    """
-    if os.geteuid() != 0:
-        return Identity()
-    if shutil.which(_NAMESPACE[0]) is not None:
-        tried = subprocess.run((*_NAMESPACE, "true"), capture_output=True, check=False)
-        if tried.returncode == 0:
-            return Identity(prefix=_NAMESPACE)
-    nobody = pwd.getpwnam("nobody")
-    return Identity(user=(nobody.pw_uid, nobody.pw_gid))
 
 
 @dataclass(frozen=True)
@@ -89,7 +59,8 @@ class Postgres:
     Attributes:
         folder: its folder.
         log: its log file.
-        programs: where ``initdb`` and ``postgres`` are.
+        installed: where ``initdb`` and ``postgres`` were found.
+        programs: where the user it runs as can start them.
         runs_as: who it runs as.
         password: of the service's role.
         superuser_password: of the role ``postgres``.
@@ -97,6 +68,7 @@ class Postgres:
 
     folder: Path
     log: Path
+    installed: Path
     programs: Path
     runs_as: Identity
     password: str
@@ -105,8 +77,9 @@ class Postgres:
     @classmethod
     def new(cls, folder: Path, log: Path) -> Postgres:
         """Choose programs, identity and passwords. Raises LabError without a server."""
-        programs = binaries.postgres_folder()
-        return cls(folder, log, programs, identity(), secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+        installed, runs_as = binaries.postgres_folder(), identity()
+        programs = usable(installed, runs_as, folder / "programs")
+        return cls(folder, log, installed, programs, runs_as, secrets.token_urlsafe(24), secrets.token_urlsafe(24))
 
     @property
     def data(self) -> Path:
@@ -119,7 +92,7 @@ class Postgres:
             self._hand_over(*self.runs_as.user)
             await self._initdb(children)
         else:
-            template = Template.of(self.programs / "postgres", INITDB)
+            template = Template.of(self.installed / "postgres", INITDB)
             if not await self._unpack(children, template):
                 await self._initdb(children)
                 await self._pack(children, template)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 LISTEN = "0A"
+_NAME_LIMIT = 15  # the kernel keeps no more of a process's name
 
 
 @dataclass(frozen=True)
@@ -67,20 +68,52 @@ def program(pid: int) -> Path | None:
 def listens(pid: int, port: int) -> bool:
     """Return whether this very process listens on the IPv4 port: another one may have won the race to it.
 
-    Where the kernel does not let us look, the answer is yes.
+    Root without CAP_SYS_PTRACE, as in a container, may not read the handles of another user's process. There the
+    socket's owner decides: the kernel shows it to everybody. Where not even that can be read, the answer is yes.
     """
     try:
         rows = (PROC / "net" / "tcp").read_text(encoding="ascii").splitlines()[1:]
-        handles = list((PROC / str(pid) / "fd").iterdir())
-    except PermissionError:
+    except OSError:
         return True
-    except FileNotFoundError:
-        return not (PROC / "net" / "tcp").exists()
-    fields = (row.split() for row in rows)
     end = f":{port:04X}"
-    inodes = {f"socket:[{row[9]}]" for row in fields if row[3] == LISTEN and row[1].endswith(end)}
-    for handle in handles:
-        with contextlib.suppress(OSError):
-            if str(handle.readlink()) in inodes:
-                return True
-    return False
+    listening = [row for row in map(str.split, rows) if row[3] == LISTEN and row[1].endswith(end)]
+    handles = _sockets(pid)
+    if handles is None:
+        owner = user(pid)
+        return bool(listening) if owner is None else any(int(row[7]) == owner for row in listening)
+    return any(row[9] in handles for row in listening)
+
+
+def _sockets(pid: int) -> set[str] | None:
+    """Return the inodes of a process's open sockets, or None when some of its handles cannot be read."""
+    found = set()
+    try:
+        for handle in (PROC / str(pid) / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                found.add(str(handle.readlink()).removeprefix("socket:[").removesuffix("]"))
+    except PermissionError:
+        return None
+    except OSError:  # the process is gone
+        return set()
+    return found
+
+
+def user(pid: int) -> int | None:
+    """Return the id of the user as whom a process runs, or None when there is no such process."""
+    try:
+        lines = (PROC / str(pid) / "status").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[2]) for line in lines if line.startswith("Uid:")), None)
+
+
+def runs(pid: int, wanted: Path) -> bool:
+    """Return whether a process runs this program; its name decides where its file may not be read."""
+    found = program(pid)
+    if found is not None:
+        return found == wanted
+    try:
+        name = (PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return False
+    return name == wanted.name[:_NAME_LIMIT]

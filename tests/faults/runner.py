@@ -1,8 +1,9 @@
 """A run in a process of its own: takes the lab, injects one fault, says so, and stays until its stdin ends.
 
-    runner.py ENVIRONMENT_FILE RUN_DIRECTORY FAULT NAME [MOMENT SIGNAL] [--beat-limit S]
+    runner.py ENVIRONMENT_FILE RUN_DIRECTORY FAULT NAME [--at MOMENT] [--in STATE] [--signal NAME] [--beat-limit S]
 
-With a moment (before-harm, after-harm, in-harm) it sends the signal to itself right then.
+At a moment (before-harm, after-harm, in-harm), or when its journal says that the fault has come to a state, it sends
+the signal to itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from drillbook import environment as environments
 from drillbook.faults import (
@@ -41,6 +43,21 @@ FAULTS: dict[str, Callable[[System, str], Fault]] = {
     "pause": PauseInstance.of,
     "lose": kill_component,
 }
+
+
+class FatalJournal(Journal):
+    """A journal whose author dies when it says that the fault has come to a state."""
+
+    def __init__(self, directory: Path, state: str, number: signal.Signals) -> None:
+        super().__init__(directory, Redactor())
+        self._state = state
+        self._number = number
+
+    def write(self, kind: str, **data: Any) -> None:
+        super().write(kind, **data)
+        if kind == "fault" and data["state"] == self._state:
+            say(f"now {self._state}")
+            os.kill(os.getpid(), self._number)
 
 
 class Fatal:
@@ -105,6 +122,7 @@ def main() -> int:
     parser.add_argument("fault", choices=FAULTS)
     parser.add_argument("name")
     parser.add_argument("--at", default="")
+    parser.add_argument("--in", dest="state", default="")
     parser.add_argument("--signal", default="KILL")
     parser.add_argument("--beat-limit", type=float, default=5.0)
     parser.add_argument("--lease", type=float, default=60.0)
@@ -113,7 +131,7 @@ def main() -> int:
     say("begun")
     environment = environments.load(given.file)
     system = environment.systems["config-manager"]
-    journal = Journal(given.run, Redactor())
+    journal = FatalJournal(given.run, given.state, signal.Signals[f"SIG{given.signal}"])
     timing = Timing(beat_every_s=0.2, beat_limit_s=given.beat_limit, lease_s=given.lease, budget_s=30)
     session = FaultSession.open(environment, "lab", journal=journal, timing=timing)
     if isinstance(session, Refusal):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import time
 from pathlib import Path
@@ -16,24 +15,30 @@ from drillbook.polling import wait_until
 from .conftest import NAME, Range, Runner, alive, records, told, until_nothing_left
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+STATES = ("recorded", "injected", "in_effect", "recovering", "recovered", "cleaned")
 HARMS = (("kill", "api-1"), ("stop", "api-2"), ("pause", "redis"), ("kill", "postgres"))
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_runner_that_dies_at_a_random_moment_leaves_nothing(
-    seed: int, target: Range, run: Path, runners: list[Runner]
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("state", STATES)
+def test_a_runner_that_dies_in_any_state_of_its_fault_leaves_nothing(
+    state: str, number: signal.Signals, target: Range, run: Path, runners: list[Runner]
 ) -> None:
-    dice = random.Random(seed)  # noqa: S311 - a schedule, not a secret
-    runner = Runner(target, run, *HARMS[seed % len(HARMS)])
+    harm = HARMS[(STATES.index(state) + SIGNALS.index(number)) % len(HARMS)]
+    runner = Runner(target, run, *harm, "--in", state, "--signal", number.name.removeprefix("SIG"))
     runners.append(runner)
-    runner.heard("begun")
-    moment_s = time.monotonic() + dice.uniform(0.0, 1.1)
-    wait_until(lambda: time.monotonic() >= moment_s, what="the moment", timeout_s=5, every_s=0.002)
-
-    since_s = runner.signal(SIGNALS[seed % len(SIGNALS)])
+    assert runner.process.stdin is not None
+    runner.process.stdin.close()  # it goes through all states without waiting
+    runner.heard(f"now {state}")
+    since_s = time.monotonic()
     runner.process.wait(20)
 
     until_nothing_left(target, since_s)
+    met = [str(row["state"]) for row in told(run, "fault")]
+    assert met[: STATES.index(state) + 1] == list(STATES[: STATES.index(state) + 1])
+    if number is not signal.SIGINT:  # which Python lets it live through, to undo by itself
+        assert runner.process.returncode == -number
+        assert met[-1] == state
 
 
 @pytest.mark.parametrize("moment", ["before-harm", "in-harm", "after-harm"])
@@ -54,9 +59,9 @@ def test_a_runner_that_dies_beside_its_harm_leaves_nothing(
 
 @pytest.mark.parametrize(("fault", "name"), [*HARMS, ("pause", "postgres"), ("kill", "api")])
 def test_a_fault_in_effect_is_undone_when_its_runner_is_killed(
-    fault: str, name: str, target: Range, run: Path, runners: list[Runner], environment_with_room: Range
+    fault: str, name: str, target: Range, run: Path, runners: list[Runner]
 ) -> None:
-    runner = Runner(environment_with_room, run, fault, name)
+    runner = Runner(target, run, fault, name)
     runners.append(runner)
     runner.heard("in effect")
     watchdog = runner.watchdog()
@@ -70,15 +75,6 @@ def test_a_fault_in_effect_is_undone_when_its_runner_is_killed(
     assert causes
     assert [row["state"] for row in told(run, "fault")] == ["recorded", "injected", "in_effect"]
     assert told(run, "watchdog")[-1]["left"] == []
-
-
-@pytest.fixture
-def environment_with_room(target: Range, tmp_path: Path) -> Range:
-    """The lab's environment with limits that let a whole component be hit."""
-    text = target.file.read_text().replace("instances = 1", "instances = 2")
-    file = tmp_path / "environment.toml"
-    file.write_text(text)
-    return Range(file, target.system, target.keeper)
 
 
 def test_a_forked_child_that_holds_the_pipes_does_not_hide_the_death(

@@ -16,7 +16,7 @@ from drillbook.polling import wait_until
 from drillbook.probes.postgres import Postgres, PostgresState
 from drillbook.probes.redis import Redis, RedisState
 from lab import binaries
-from lab.postgres import identity
+from lab.identity import identity
 
 from ..requires import absent
 from .conftest import Authority

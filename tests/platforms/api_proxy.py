@@ -12,13 +12,19 @@ import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from ..outbound.servers import pump_both
 
 
 @contextlib.contextmanager
-def api_says(environment: Path, path: str, status: int, *, folder: Path) -> Iterator[Path]:
-    """Return an environment file like this one whose API answers ``path`` with ``status``, and all else as it does."""
+def api_says(
+    environment: Path, path: str, status: int, *, folder: Path, body: str = "{}", since: str | None = None
+) -> Iterator[Path]:
+    """Return an environment file like this one whose API answers ``path`` with ``status``, and all else as it does.
+
+    With ``since``, only what is asked for from this resource version on is answered so.
+    """
     told = environment.read_text("utf-8")
     named = re.search(r'^kubeconfig = (".*")$', told, re.MULTILINE)
     assert named is not None
@@ -35,8 +41,9 @@ def api_says(environment: Path, path: str, status: int, *, folder: Path) -> Iter
                 if not part:
                     return
                 head += part
-            if head.split()[1].decode().partition("?")[0] == path:
-                answer = f"HTTP/1.1 {status} X\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+            asked = urlsplit(head.split()[1].decode())
+            if asked.path == path and since in (None, *parse_qs(asked.query).get("resourceVersion", [])):
+                answer = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
                 self.request.sendall(answer.encode())
                 return
             if b"upgrade: websocket" not in head.lower():  # one request a connection, so that each is looked at

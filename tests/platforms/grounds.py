@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import pytest
+
 from drillbook.environment import load
 from drillbook.model import System
 from drillbook.platforms import (
@@ -75,22 +77,19 @@ class Ground:
         """The system with the instances of this moment."""
         return discovered(self.load())
 
-    def ask(self, capability: Callable[..., C]) -> C | None:
-        """Return a capability; None when the platform lacks it, as it must, and says why."""
-        found = platform_of(self.load()).can(cast("type[C]", capability))
-        expected = MISSING[self.name].get(capability)
-        if expected is None:
-            assert not isinstance(found, Missing), found.reason
-            return found
-        assert isinstance(found, Missing)
-        assert expected in found.reason
-        return None
+    def can(self, capability: Callable[..., C]) -> C | Missing:
+        """Return a capability, or why the platform lacks it."""
+        return platform_of(self.load()).can(cast("type[C]", capability))
+
+    def ask(self, capability: Callable[..., C]) -> C:
+        """Return a capability, which must be there."""
+        found = self.can(capability)
+        assert not isinstance(found, Missing), found.reason
+        return found
 
     def listed(self) -> tuple[InstanceState, ...]:
         """Return all instances."""
-        lists = self.ask(Lists)
-        assert lists is not None
-        return lists.list_instances()
+        return self.ask(Lists).list_instances()
 
     def copies(self) -> tuple[InstanceState, ...]:
         """Return the copies of the service."""
@@ -102,9 +101,9 @@ class Ground:
 
     def mend(self) -> None:
         """Start what has exited, where that is how it comes back, and wait until all copies run."""
-        starts = self.ask(Starts)
+        starts = self.can(Starts)
         for state in self.copies():
-            if starts is not None and state.state == "exited":
+            if not isinstance(starts, Missing) and state.state == "exited":
                 starts.start(state.name)
         self.have(self.count)
 
@@ -175,3 +174,16 @@ PLATFORMS: dict[str, tuple[Callable[[Any], Ground], str]] = {
     "kubernetes": (_kubernetes, "cluster"),
 }
 """How a ground is made, and of which lab."""
+
+
+def having(*capabilities: Callable[..., object]) -> pytest.MarkDecorator:
+    """Give the test a ground on each platform that has these; of the others another test proves that they lack them."""
+    names = [name for name in PLATFORMS if not MISSING[name].keys() & set(capabilities)]
+    return pytest.mark.parametrize("ground", names, indirect=True)
+
+
+def lacking() -> pytest.MarkDecorator:
+    """Give the test a ground, what its platform lacks, and what it must say about that, for all there are."""
+    rows = [(name, capability, why) for name, lacks in MISSING.items() for capability, why in lacks.items()]
+    names = [f"{name}-{capability.__name__}" for name, capability, _ in rows]
+    return pytest.mark.parametrize(("ground", "capability", "why"), rows, indirect=["ground"], ids=names)

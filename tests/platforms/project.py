@@ -8,6 +8,9 @@ import subprocess
 from pathlib import Path
 
 from drillbook import labs
+from drillbook.environment import load
+from drillbook.platforms.haproxy import Balancer
+from drillbook.polling import wait_until
 
 from ..requires import absent
 from ..running import ROOT
@@ -44,6 +47,19 @@ class Planted:
             drillbook_lab("plant", "--on", "compose", f"--environment={self.environment}", *defects)
             self._defects = defects
         return self.environment
+
+
+def await_balancer(environment: Path, *, serving: int) -> None:
+    """Wait until HAProxy gives work to so many copies, as its own statistics say."""
+    compose = load(environment).systems["config-manager"].compose
+    assert compose is not None
+    assert compose.balancer is not None
+    balancer = Balancer(compose.balancer)
+
+    def look() -> bool:
+        return sum(one.up and not one.drained and one.address is not None for one in balancer.servers()) == serving
+
+    wait_until(look, what=f"HAProxy to give work to {serving} copies", timeout_s=30, every_s=0.1)
 
 
 def drillbook_lab(*words: str, state: Path | None = None) -> str:

@@ -12,13 +12,12 @@ from drillbook.journal import Journal
 from drillbook.platforms import Changed, KeepsClaim
 from drillbook.redaction import Redactor
 
-from .grounds import COMPONENT, Ground
+from .grounds import COMPONENT, Ground, having
 
 
+@having(KeepsClaim)
 def test_one_alone_writes_over_what_was_read(ground: Ground) -> None:
     keeps = ground.ask(KeepsClaim)
-    if keeps is None:
-        return
     assert keeps.read_claim() is None
     keeps.write_claim("first", over=None)
     first = keeps.read_claim()
@@ -45,12 +44,11 @@ def test_one_alone_writes_over_what_was_read(ground: Ground) -> None:
     keeps.remove_claim(over=left)  # one that is gone is fine
 
 
+@having(KeepsClaim)
 def test_a_run_on_another_machine_is_refused_as_long_as_this_one_holds_the_target(
     ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeps = ground.ask(KeepsClaim)
-    if keeps is None:
-        return
     environment = load(ground.file)
     with _run(tmp_path, "first", monkeypatch) as journal:
         session = FaultSession.open(environment, "lab", journal=journal)

@@ -28,8 +28,8 @@ from drillbook.probes.components import Components
 from lab.compose import engine
 
 from ..controls.test_planted_defects import CONTROLS, expect_broken
-from ..running import ROOT, Run, gate
-from .project import COPIES, Planted, drillbook_lab, need_compose, need_sdk
+from ..running import ROOT, gate
+from .project import COPIES, Planted, await_balancer, drillbook_lab, need_compose, need_sdk
 
 SMOKE = [
     name for name, row in CONTROLS.items() if "compose" in row["platforms"] and row.get("stage", "smoke") == "smoke"
@@ -103,7 +103,8 @@ def test_a_planted_defect_flips_exactly_what_it_names(name: str, planted: Plante
             project.stop(container, grace_s=5)
         for service in removed:
             _remove(project, service)
-        run = _settled(lab, set(broken), tmp_path)
+        await_balancer(lab, serving=row.get("serving", len(COPIES)))
+        run = gate(lab, reports=tmp_path)
     finally:
         for service in removed:
             compose_program.up(compose, service, copies=1)
@@ -117,15 +118,6 @@ def test_a_planted_defect_flips_exactly_what_it_names(name: str, planted: Plante
 def _remove(project: Project, service: str) -> None:
     name = f"{project.project.name}-{service}-1"
     project.act(f"remove {name}", lambda client: client.containers.get(name).remove(force=True))
-
-
-def _settled(lab: Path, broken: set[str], reports: Path) -> Run:
-    """Judge, and judge again when more was broken: on a machine as busy as ours that may be true for a moment."""
-    for attempt in range(3):
-        run = gate(lab, reports=reports / str(attempt))
-        if not run.broken() > broken:
-            break
-    return run
 
 
 def test_what_should_run_is_unknown_where_the_projects_files_cannot_be_read(system: System, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -10,6 +11,7 @@ from drillbook.model import CannotObserve
 from drillbook.platforms import (
     Executes,
     Kills,
+    Missing,
     Pauses,
     PlatformRefused,
     ReadsLogs,
@@ -24,7 +26,7 @@ from drillbook.platforms import (
 )
 from drillbook.polling import wait_until
 
-from .grounds import COMPONENT, Ground, lives
+from .grounds import COMPONENT, Ground, having, lacking, lives
 
 READY = "Server is ready to accept connections"
 GRACE_S = 15.0
@@ -38,16 +40,24 @@ def test_every_instance_is_listed_with_its_component(ground: Ground) -> None:
     assert all(state.running and state.started_at and state.exit_code is None for state in found)
 
 
+@lacking()
+def test_what_a_platform_lacks_is_missing_and_it_says_why(
+    ground: Ground, capability: Callable[..., object], why: str
+) -> None:
+    found = ground.can(capability)
+    assert isinstance(found, Missing)
+    assert why in found.reason
+
+
 def test_a_graceful_stop_ends_by_itself_and_a_start_brings_it_back(ground: Ground) -> None:
-    stops, starts = ground.ask(Stops), ground.ask(Starts)
-    assert stops is not None
+    stops, starts = ground.ask(Stops), ground.can(Starts)
     name = ground.copies()[0].name
     stopped = stops.stop(name, grace_s=GRACE_S)
     assert (stopped.exit_code, stopped.killed) == (0, False)
     assert stopped.took_s < GRACE_S
     after = ground.state_of(name)
     assert (after and (after.state, after.exit_code, after.pid)) in (None, ("exited", 0, None))
-    if starts is not None:
+    if not isinstance(starts, Missing):
         assert after is not None, "what can be started stays on the list"
         starts.start(name)
     assert len(ground.have(ground.count)) == ground.count
@@ -55,17 +65,15 @@ def test_a_graceful_stop_ends_by_itself_and_a_start_brings_it_back(ground: Groun
 
 def test_a_kill_is_proven_and_told_as_the_signal(ground: Ground) -> None:
     kills = ground.ask(Kills)
-    assert kills is not None
     name = ground.copies()[0].name
     kills.kill(name)
     after = ground.state_of(name)
     assert (after and (after.state, after.exit_code, after.pid)) in (None, ("exited", -9, None))
 
 
+@having(Pauses)
 def test_a_pause_freezes_until_resumed(ground: Ground) -> None:
     pauses = ground.ask(Pauses)
-    if pauses is None:
-        return
     name = ground.copies()[0].name
     pauses.pause(name)
     try:
@@ -79,8 +87,6 @@ def test_a_pause_freezes_until_resumed(ground: Ground) -> None:
 
 def test_a_restart_gives_every_copy_a_new_life_and_the_log_since_then_tells_it_alone(ground: Ground) -> None:
     restarts, reads = ground.ask(Restarts), ground.ask(ReadsLogs)
-    assert restarts is not None
-    assert reads is not None
     before, at = lives(ground.copies()), time.time()
     restarts.restart(COMPONENT)
     ground.have(ground.count, besides=before)
@@ -96,7 +102,6 @@ def test_a_restart_gives_every_copy_a_new_life_and_the_log_since_then_tells_it_a
 
 def test_a_log_is_read_with_its_beginning_or_its_end_alone(ground: Ground) -> None:
     reads = ground.ask(ReadsLogs)
-    assert reads is not None
     instance = ground.system.instances[0]
     whole = reads.read_log(instance, limit_bytes=1 << 20)
     assert whole.whole
@@ -107,10 +112,9 @@ def test_a_log_is_read_with_its_beginning_or_its_end_alone(ground: Ground) -> No
     assert end.lines == whole.lines[-len(end.lines) :]
 
 
+@having(Executes)
 def test_a_command_runs_beside_an_instance_within_its_limit(ground: Ground) -> None:
     executes = ground.ask(Executes)
-    if executes is None:
-        return
     name = ground.copies()[0].name
     done = executes.execute(name, ("sh", "-c", "echo said; echo more >&2; exit 3"))
     assert done.exit_code == 3
@@ -121,10 +125,9 @@ def test_a_command_runs_beside_an_instance_within_its_limit(ground: Ground) -> N
     assert time.monotonic() - began < 6
 
 
+@having(Scales)
 def test_a_component_is_scaled_down_and_up_again(ground: Ground) -> None:
     scales = ground.ask(Scales)
-    if scales is None:
-        return
     assert scales.scale(COMPONENT, ground.count - 1) == ground.count
     try:
         ground.have(ground.count - 1)
@@ -133,11 +136,9 @@ def test_a_component_is_scaled_down_and_up_again(ground: Ground) -> None:
     ground.have(ground.count)
 
 
+@having(RollsOut, RollsBack)
 def test_a_roll_out_replaces_every_copy_and_a_roll_back_puts_the_earlier_ones_template_back(ground: Ground) -> None:
     rolls, back = ground.ask(RollsOut), ground.ask(RollsBack)
-    assert (rolls is None) == (back is None)
-    if rolls is None or back is None:
-        return
     first = ground.copies()
     rolls.roll_out(COMPONENT, {"metadata": {"annotations": {"drillbook.dev/rolled-out": str(time.time())}}})
     second = ground.have(ground.count, besides=lives(first))
@@ -149,7 +150,6 @@ def test_a_roll_out_replaces_every_copy_and_a_roll_back_puts_the_earlier_ones_te
 
 def test_what_an_instance_uses_is_told(ground: Ground) -> None:
     reports = ground.ask(ReportsUsage)
-    assert reports is not None
 
     def look() -> Usage | None:
         try:
@@ -167,9 +167,6 @@ def test_what_an_instance_uses_is_told(ground: Ground) -> None:
 
 def test_nobody_is_refused_with_what_there_is(ground: Ground) -> None:
     stops, kills, restarts = ground.ask(Stops), ground.ask(Kills), ground.ask(Restarts)
-    assert stops is not None
-    assert kills is not None
-    assert restarts is not None
     for act in (
         lambda: stops.stop("nobody", grace_s=1),
         lambda: kills.kill("nobody"),
