@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
+from .identity import identity
 from .postgres import release_shared_memory
 
 PREFIX = "drillbook-lab-"
 _SOCKET_PATH_LIMIT = 107
 _UNFINISHED_S = 600
+_COMMON_PLACES = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - the directory in it is made by mkdtemp
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def create() -> tuple[Layout, int]:
     Returns:
         The layout, and the open lock file: whoever has it open holds the lab.
     """
-    layout = Layout(Path(tempfile.mkdtemp(prefix=PREFIX)))
+    layout = Layout(Path(tempfile.mkdtemp(prefix=PREFIX, dir=_place())))
     if len(str(layout.control)) > _SOCKET_PATH_LIMIT:
         shutil.rmtree(layout.root)
         raise LabError(f"{layout.control} is too long for the name of a socket; set TMPDIR to a shorter path")
@@ -109,6 +111,20 @@ def create() -> tuple[Layout, int]:
     for folder in (layout.logs, layout.secrets, layout.data, layout.postgres, layout.redis):
         folder.mkdir(mode=0o700)
     return layout, lock
+
+
+def _place() -> Path:
+    """Return where temporary files go; where PostgreSQL runs as another user, the first place that lets it through.
+
+    Raises LabError when there is none.
+    """
+    first = Path(tempfile.gettempdir())
+    if identity().user is None:
+        return first
+    for place in (first, *_COMMON_PLACES):
+        if place.is_dir() and all(folder.stat().st_mode & stat.S_IXOTH for folder in (place, *place.resolve().parents)):
+            return place
+    raise LabError(f"PostgreSQL does not run as root, and no other user may enter {first}; set TMPDIR to another place")
 
 
 def is_held(root: Path) -> bool:
@@ -148,7 +164,7 @@ def sweep() -> list[Path]:
         What was removed.
     """
     removed = []
-    for root in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for root in _place().glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # another one sweeps as well
             found = root.lstat()
             ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
