@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 entries: dict[str, str] = {}
-seen: dict[str, set[str]] = {"authorization": set()}
+seen: dict[str, set[str]] = {"authorization": set(), "asked": set()}
 arrived: dict[int, int] = {}
 """How many requests came in each second."""
 THROTTLES = os.environ.get("THROTTLES") == "1"
@@ -23,6 +23,7 @@ BREAKS = os.environ.get("BREAKS") == "1"
 async def config(request: Request) -> Response:
     key = request.path_params["key"]
     arrived[int(time.monotonic())] = arrived.get(int(time.monotonic()), 0) + 1
+    seen["asked"].add(f"{request.method} {key}")
     seen["authorization"].add(request.headers.get("authorization", ""))
     if request.method == "POST":
         entries[key] = (await request.json())["value"]
@@ -35,8 +36,8 @@ async def config(request: Request) -> Response:
 
 
 async def facts(_request: Request) -> Response:
-    found = {"keys": sorted(entries), "authorization": sorted(seen["authorization"]), "arrived": [*arrived.values()]}
-    return JSONResponse(found)
+    found = {"keys": sorted(entries), "arrived": [*arrived.values()]}
+    return JSONResponse(found | {name: sorted(words) for name, words in seen.items()})
 
 
 app = Starlette(

@@ -132,8 +132,8 @@ class Traffic:
             self._sampler.start()
             self._ledger.start()
             self._await_floor()
-        except BaseException:  # nobody would end them otherwise: without an entry there is no exit
-            self.give_up()
+        except BaseException as ending:  # nobody would end them otherwise: without an entry there is no exit
+            self.give_up(within_s=self._patience_s() if isinstance(ending, Exception) else HASTY_S)
             raise
         return self
 
@@ -149,14 +149,14 @@ class Traffic:
         finally:
             self._clean_up(within_s=self._patience_s())
 
-    def give_up(self) -> None:
+    def give_up(self, *, within_s: float = HASTY_S) -> None:
         """End both at once and delete what can be deleted soon; nothing happens when they have ended."""
         if self._ended:
             return
         with INTERRUPTS.held():
             self._sampler.kill()
             self._ledger.kill()
-            self._clean_up(within_s=HASTY_S)
+            self._clean_up(within_s=within_s)
 
     def flow(self, *, seconds: float) -> None:
         """Let clients go on for this long: a stated part of the scenario, not a wait."""

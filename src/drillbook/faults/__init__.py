@@ -1,7 +1,7 @@
 """Harm that can be undone: written down before it is done, proved, and undone whatever becomes of the runner."""
 
 from .abort import AbortWatch, Condition, over
-from .guard import Refusal, permit, permit_each
+from .guard import Refusal, permit, permit_each, permit_load
 from .handle import Timing, Watchdog
 from .instances import KillInstance, PauseInstance, StopInstance, kill_component, stop_component
 from .interrupts import INTERRUPTS, Interrupts
@@ -55,5 +55,6 @@ __all__ = [
     "over",
     "permit",
     "permit_each",
+    "permit_load",
     "stop_component",
 ]

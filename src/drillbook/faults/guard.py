@@ -63,6 +63,22 @@ def permit_each(
         before.append(blast)
 
 
+def permit_load(environment: Environment, disrupt: str | None, *, claim: LocalClaim | None = None) -> Refusal | None:
+    """Say whether load may be sent: it is a disruption, whose bound is ``[load] max_rps``. Changes nothing.
+
+    Args:
+        environment: where.
+        disrupt: the value of ``--disrupt``.
+        claim: our hold on the environment; without it the answer is whether it could be had.
+    """
+    return (
+        _not_asked_for(environment, disrupt)
+        or _not_marked(environment)
+        or _nothing_may_be_hit(environment)
+        or _not_ours(environment, claim)
+    )
+
+
 def enter(environment: Environment, disrupt: str | None, *, run: str, lease_s: float) -> LocalClaim | Refusal:
     """Take an environment for faults: on this machine, and on its targets where they can keep a claim.
 
@@ -182,6 +198,15 @@ def _too_much(environment: Environment, blasts: Iterable[Blast]) -> Refusal | No
                 f"disruption.at_most.share in {environment.path}"
             )
     return None
+
+
+def _nothing_may_be_hit(environment: Environment) -> Refusal | None:
+    if environment.disruption.at_most.instances > 0:
+        return None
+    return Refusal(
+        f"load reaches every instance, and at most 0 may be hit; "
+        f"raise disruption.at_most.instances in {environment.path}"
+    )
 
 
 def _not_ours(environment: Environment, claim: LocalClaim | None) -> Refusal | None:

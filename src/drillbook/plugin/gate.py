@@ -62,6 +62,9 @@ class Gate:
         self._workers_refusal: str | None = None
         self.not_judged: dict[str, str] = {}
         self.cases: list[Case] = []
+        self.ask_for_load: Callable[[], str | None] = lambda: "nobody here can hold the environment for load"
+        """Holds the environment and returns None, or why no load may be sent; given by whoever holds it for faults."""
+        self.load_refused: str | None = None
         self._round = Round(0, {})
         self._lab: labs.Lab | None = None
         if options.environment is not None:
@@ -92,7 +95,7 @@ class Gate:
 
     def _select(self, items: list[pytest.Item]) -> None:
         assert self.environment is not None
-        self.not_judged = selection.keep_applicable(items, self.environment, self.config, self.options.disrupt)
+        self.not_judged = selection.keep_applicable(items, self.environment, self.config)
 
     def _refuse(self, why: str, items: list[pytest.Item]) -> None:
         """End the run before anything is asked; an xdist worker lets its controller do so."""
@@ -146,6 +149,9 @@ class Gate:
             bare = here and before
             self.prepare(with_lab=not bare)
         self._note_not_judged()
+        if any(selection.sends_load(item) for item in selected) and (reason := self.ask_for_load()) is not None:
+            self.load_refused = reason
+            self.cases = [case for case in self.cases if case.criterion.stage is not Stage.LOAD]
         if self.cases:
             self._observe()
 

@@ -1,4 +1,4 @@
-"""--plan: what the selected scenarios would do here, and whether they may. Changes nothing."""
+"""--plan: what the selected scenarios and loads would do here, and whether they may. Changes nothing."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from typing import TYPE_CHECKING
 
 from ..drill.ends import Refused
 from ..drill.scenario import Script, held_on, prepare
-from ..faults import permit_each
+from ..faults import permit_each, permit_load
 from .exits import NOTHING_JUDGED
-from .selection import script_of
+from .selection import case_of, script_of, sends_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pytest
 
+    from ..rounds import Case
     from .gate import Gate
 
 
 def show(gate: Gate, items: Sequence[pytest.Item]) -> int:
-    """Print each scenario with its faults; return 0 when all may run, 11 when one is refused or none is selected."""
+    """Print each scenario with its faults, and each load; return 0 when all may run, 11 when one may not or none is."""
     scripts = [(item, script) for item in items if (script := script_of(item))]
-    refused = not scripts
-    if scripts:
+    loads = [case for item in items if sends_load(item) and (case := case_of(item))]
+    refused = not (scripts or loads)
+    if scripts or loads:
         gate.bring_up_lab()
         gate.find_instances()
+    for line, bad in _load_lines(gate, loads):
+        refused = refused or bad
+        gate.say(line)
     for item, script in scripts:
         gate.say("")
         gate.say(f"{item.nodeid}: {_claim(item)}")
@@ -34,8 +39,29 @@ def show(gate: Gate, items: Sequence[pytest.Item]) -> int:
             refused = refused or bad
             gate.say(f"  {line}")
     gate.say("")
-    gate.say("plan only: nothing was changed" if scripts else "plan: no scenario is selected")
+    gate.say("plan only: nothing was changed" if scripts or loads else "plan: no scenario and no load is selected")
     return NOTHING_JUDGED if refused else 0
+
+
+def _load_lines(gate: Gate, loads: Sequence[Case]) -> Iterator[tuple[str, bool]]:
+    """Say once for all rows that share a load what is sent, and whether it may be."""
+    environment = gate.environment
+    assert environment is not None
+    sources = {
+        case.criterion.probe.source(target): None
+        for case in loads
+        for target in case.criterion.probe.targets(environment.systems[case.system])
+    }
+    for source in sources:
+        yield f"load: {source}", False
+    if loads:
+        yield f"  holds     {', '.join(case.criterion.id for case in loads)}", False
+        refusal = permit_load(environment, gate.options.disrupt)
+        if refusal is not None:
+            yield f"  refused   {refusal.reason}", True
+    elif gate.not_judged:
+        for reason in dict.fromkeys(gate.not_judged.values()):
+            yield f"not judged: {reason}", True
 
 
 def _lines(gate: Gate, script: Script) -> Iterator[tuple[str, bool]]:

@@ -9,7 +9,7 @@ import pytest
 
 from ..drill.ends import Refused
 from ..model import Outcome
-from .selection import script_of
+from .selection import script_of, sends_load
 from .verdicts import NotMet, Unknown
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Scenarios:
         self._session: FaultSession | None = None
         self._interrupts: Interrupts | None = None
         self._plan_status: int | None = None
+        gate.ask_for_load = self._hold_for_load
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -53,6 +54,13 @@ class Scenarios:
 
         self._plan_status = show(self._gate, session.items)
         return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Refuse what needs load where none may be sent: none was."""
+        if self._gate.load_refused is not None and sends_load(item):
+            self._note_refused(item, self._gate.load_refused)
+            raise Refused(self._gate.load_refused)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -119,8 +127,7 @@ class Scenarios:
         try:
             session = self._open_for(script)
         except Refused as refused:
-            self._tell("refused", test=item.nodeid, reason=str(refused))
-            item.user_properties.append(("verdict", "refused"))
+            self._note_refused(item, str(refused))
             raise
         story = Scenario(
             script,
@@ -132,6 +139,24 @@ class Scenarios:
         )
         item.stash[_STORY] = story
         return story
+
+    def _note_refused(self, item: pytest.Item, reason: str) -> None:
+        self._tell("refused", test=item.nodeid, reason=reason)
+        item.user_properties.append(("verdict", "refused"))
+
+    def _hold_for_load(self) -> str | None:
+        """Hold the environment for load, as for faults; return why it may not be had."""
+        from ..faults import permit_load  # noqa: PLC0415 - only load and scenarios pay for it
+
+        self._gate.find_instances()
+        environment, options = self._gate.environment, self._gate.options
+        assert environment is not None
+        try:
+            session = self._open(environment)
+        except Refused as refused:
+            return str(refused)
+        refusal = permit_load(environment, options.disrupt, claim=session.claim)
+        return None if refusal is None else refusal.reason
 
     def _open_for(self, script: Script) -> FaultSession:
         """Return the environment held for faults, when it allows all of this script's. Raises Refused."""

@@ -34,15 +34,19 @@ def script_of(item: pytest.Item) -> Script | None:
     return mark.args[0] if mark is not None else None
 
 
+def sends_load(item: pytest.Item) -> bool:
+    """Say whether judging a test takes load."""
+    case = case_of(item)
+    return case is not None and case.criterion.stage is Stage.LOAD
+
+
 def system_of(item: pytest.Item) -> str | None:
     """Return the system that a test is about, or None for an ordinary test."""
     found = case_of(item) or script_of(item)
     return found.system if found is not None else None
 
 
-def keep_applicable(
-    items: list[pytest.Item], environment: Environment, config: pytest.Config, disrupt: str | None
-) -> dict[str, str]:
+def keep_applicable(items: list[pytest.Item], environment: Environment, config: pytest.Config) -> dict[str, str]:
     """Deselect what does not apply here, in place.
 
     Returns:
@@ -58,7 +62,7 @@ def keep_applicable(
             (kept if name is None or _is_here(name, environment) else dropped).append(item)
         elif not _applies(case, environment):
             dropped.append(item)
-        elif (reason := _hindrance(case, environment, disrupt)) is not None:
+        elif (reason := _hindrance(case, environment)) is not None:
             not_judged[case.criterion.id] = reason
             dropped.append(item)
         else:
@@ -112,11 +116,9 @@ def _is_here(system: str, environment: Environment) -> bool:
     return system in environment.systems or system in environment.lab_systems
 
 
-def _hindrance(case: Case, environment: Environment, disrupt: str | None) -> str | None:
+def _hindrance(case: Case, environment: Environment) -> str | None:
     if case.criterion.stage is Stage.LOAD and environment.load is None:
         return "it sends load, and the environment sets no [load] max_rps"
-    if case.criterion.stage is Stage.LOAD and disrupt != environment.name:
-        return f"it sends load: say --disrupt {environment.name}"
     if case.criterion.mutating and environment.mutations_namespace is None:
         return "it writes, and [mutations] does not allow that here"
     if case.criterion.stage is Stage.LOAD:
