@@ -439,7 +439,7 @@ def test_nothing_is_left_when_the_owner_is_killed(me: Whom) -> None:
     traces = lab.traces()
     assert lab.keeper in [one.pid for one in traces.processes]
     owner.kill()
-    owner.wait(LIMIT_S)
+    owner.communicate(timeout=LIMIT_S)
     traces.vanish()
 
 

@@ -331,11 +331,10 @@ def test_the_lab_comes_and_goes_and_leaves_nothing(tmp_path: Path) -> None:
 def test_a_lab_whose_holder_was_killed_is_swept_away(tmp_path: Path) -> None:
     need_compose()
     argv, variables = labs.command("run", "config-manager", "--on", "compose", "--instances", "1")
-    holder = subprocess.Popen(argv, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    ready = json.loads(holder.stdout.readline())
-    holder.kill()
-    holder.wait()
+    with subprocess.Popen(argv, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        ready = json.loads(holder.stdout.readline())
+        holder.kill()
     assert f"removed {ready['project']}" in drillbook_lab("down", "--on", "compose", state=tmp_path)
     assert not Path(ready["dir"]).exists()
     assert Project(ComposeProject(ready["project"])).list_instances() == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import subprocess
 import sys
@@ -39,6 +40,8 @@ class Containers:
             *("-e", "PYTHONDONTWRITEBYTECODE=1", "--entrypoint", "python3", image),
         ]
         self._names: list[str] = []
+        self._running = contextlib.ExitStack()
+        """Waits for each, and closes its pipes."""
 
     def start(self, *command: str) -> tuple[str, subprocess.Popen[str]]:
         name = f"drillbook-test-runner-{secrets.token_hex(4)}"
@@ -47,7 +50,7 @@ class Containers:
         running = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        return name, running
+        return name, self._running.enter_context(running)
 
     @staticmethod
     def remove(name: str) -> None:
@@ -56,6 +59,7 @@ class Containers:
     def close(self) -> None:
         for name in self._names:
             self.remove(name)
+        self._running.close()
 
 
 @pytest.fixture

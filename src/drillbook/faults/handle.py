@@ -168,6 +168,7 @@ class Watchdog:
         except BaseException as error:
             process.kill()
             process.wait()
+            _hang_up(process)
             if isinstance(error, OSError):
                 raise WatchdogDied(f"the watchdog did not start: {error}") from None
             raise
@@ -188,6 +189,7 @@ class Watchdog:
             self._hand_out_replies()
         self._process.wait()
         with self._guard:
+            _hang_up(self._process)
             self._over.set()
             self._died = self._died or "the watchdog has finished"
             self._fail_waiting()
@@ -212,6 +214,7 @@ class Watchdog:
         with self._guard:
             self._died = self._lost = why
             self._fail_waiting()
+            _hang_up(self._process)
             self._journal.write("watchdog", state="died", cause=why)
             if not self._armed:
                 return
@@ -275,8 +278,15 @@ class Watchdog:
             assert self._process.stdin is not None
             try:
                 self._process.stdin.write(messages.line(command))
-            except OSError as error:
-                raise WatchdogDied(f"the watchdog is gone: {error.strerror}") from None
+            except (OSError, ValueError) as error:  # broken, or closed because it has ended
+                raise WatchdogDied(f"the watchdog is gone: {error}") from None
+
+
+def _hang_up(process: subprocess.Popen[bytes]) -> None:
+    """Close our ends of the pipes to a watchdog that has ended."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 def _spawn(lock_fd: int, log: Path) -> subprocess.Popen[bytes]:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from ..model import CannotObserve
 from ..polling import wait_until
@@ -41,7 +41,7 @@ class Child:
         self._orders = orders
         self.file = file
         self._process: subprocess.Popen[bytes] | None = None
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._said: IO[bytes] | None = None
         self._read_bytes = 0
         self._began: Row | None = None
         self._ended: Row | None = None
@@ -63,6 +63,7 @@ class Child:
         if self._process is not None:
             raise RuntimeError(f"{self._module} was already started")
         self.file.touch(mode=0o600, exist_ok=False)
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
             [sys.executable, "-m", self._module],
             stdin=subprocess.PIPE,
@@ -105,7 +106,7 @@ class Child:
         if process.returncode != 0 or self._ended is None or self._ended["reason"] != "asked":
             self._fail()
         self._stopped = True
-        self._said.close()
+        self._close_said()
         return found
 
     def kill(self) -> None:
@@ -115,7 +116,7 @@ class Child:
             self._process.kill()
             self._process.wait(STOP_TIMEOUT_S)
             self._close_stdin(self._process)
-        self._said.close()
+        self._close_said()
 
     def _fail(self) -> NoReturn:
         """Remember the death, so that no later call passes over it."""
@@ -178,8 +179,12 @@ class Child:
         status = self._process.poll()
         return CannotObserve(f"{self._module} ended by itself with status {status}{self._last_words()}", mend=mend)
 
+    def _close_said(self) -> None:
+        if self._said is not None:
+            self._said.close()
+
     def _last_words(self) -> str:
-        if self._said.closed:
+        if self._said is None or self._said.closed:
             return ""
         self._said.seek(0)
         said = self._said.read().decode(errors="replace").strip()
