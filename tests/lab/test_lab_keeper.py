@@ -83,6 +83,13 @@ class Lab:
         """The keeper's process id."""
         return int(self.answer["pid"])
 
+    def ended(self) -> int:
+        """Wait for the end of its process, close its pipe, and return its exit status."""
+        status = self.process.wait(LIMIT_S)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
     def ask(self, **request: object) -> dict[str, Any]:
         """Send one request."""
         return ask(self.answer["control"], json.dumps(request))
@@ -224,7 +231,7 @@ def running(by: Whom, *options: str) -> Iterator[Lab]:
         yield lab
     finally:
         os.close(lab.owner)
-        lab.process.wait(LIMIT_S)
+        lab.ended()
 
 
 @pytest.fixture
@@ -452,7 +459,7 @@ def test_nothing_is_left_when_the_keeper_is_killed(me: Whom, freeze: bool) -> No
         traces = Traces(lab.traces().processes, [], lab.dir) if freeze else lab.traces()
         os.kill(lab.keeper, signal.SIGKILL)
         traces.vanish()
-        assert lab.process.wait(LIMIT_S) == 1
+        assert lab.ended() == 1
 
 
 def test_nothing_is_left_when_the_process_that_was_started_is_killed(me: Whom) -> None:
@@ -467,7 +474,7 @@ def test_no_process_is_left_when_both_are_killed_and_the_next_lab_removes_the_di
         traces = lab.traces()
         os.kill(lab.keeper, signal.SIGSTOP)
         lab.process.kill()
-        lab.process.wait(LIMIT_S)
+        lab.ended()
         os.kill(lab.keeper, signal.SIGKILL)
         wait_until(lambda: traces.left() == [str(lab.dir)], what="no process, no port", timeout_s=LIMIT_S)
         with running(me, "--instances", "1"):
@@ -479,7 +486,7 @@ def test_a_signal_ends_the_lab_in_good_order(me: Whom, number: signal.Signals) -
     with running(me) as lab:
         traces = lab.traces()
         lab.process.send_signal(number)
-        assert lab.process.wait(LIMIT_S) == 0
+        assert lab.ended() == 0
         assert traces.left() == []
 
 
@@ -491,7 +498,7 @@ def test_down_is_answered_when_everything_is_gone(me: Whom) -> None:
         left = [one for one in traces.processes if alive(one) and one.pid not in holders]
         assert left == []
         assert not lab.dir.exists()
-        assert lab.process.wait(LIMIT_S) == 0
+        assert lab.ended() == 0
 
 
 def test_two_labs_at_once_do_not_know_each_other(me: Whom) -> None:
@@ -527,7 +534,7 @@ def alone(me: Whom) -> Iterator[Whom]:
 def test_a_lab_that_cannot_start_says_why_and_leaves_nothing(alone: Whom) -> None:
     lab = launch(alone, "--defect", "dies=api-2")
     os.close(lab.owner)
-    assert lab.process.wait(LIMIT_S) == 1
+    assert lab.ended() == 1
     assert lab.answer["ready"] is False
     assert "api-2 exited with 1" in lab.answer["error"]
     assert "the stub dies of its own will" in lab.answer["error"]

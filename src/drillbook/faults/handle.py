@@ -185,8 +185,9 @@ class Watchdog:
         """Hand out replies; when the watchdog has died, let one successor take over."""
         self._hand_out_replies()
         if not self._closing.is_set():
-            self._succeed(f"the watchdog (pid {self._process.pid}) ended with {self._process.wait()}")
-            self._hand_out_replies()
+            why = f"the watchdog (pid {self._process.pid}) ended with {self._process.wait()}"
+            if self._succeed(why):
+                self._hand_out_replies()
         self._process.wait()
         with self._guard:
             _hang_up(self._process)
@@ -210,14 +211,15 @@ class Watchdog:
         elif reply.number == 0 and not reply.ok:
             self._fenced = self._fenced or reply.text
 
-    def _succeed(self, why: str) -> None:
+    def _succeed(self, why: str) -> bool:
+        """Start a successor where harm may be in; return whether there is one."""
         with self._guard:
             self._died = self._lost = why
             self._fail_waiting()
             _hang_up(self._process)
             self._journal.write("watchdog", state="died", cause=why)
             if not self._armed:
-                return
+                return False
             with contextlib.suppress(WatchdogDied, OSError):  # then nobody guards, and the records say so
                 process = self._launch()
                 for record in self._armed.values():
@@ -227,6 +229,8 @@ class Watchdog:
                     process.stdin.write(messages.line(Command(0, "arm", record.id)))
                 self._process = process
                 self._journal.write("watchdog", state="succeeded", pid=process.pid)
+                return True
+            return False
 
     def _fail_waiting(self) -> None:
         waiting, self._waiting = self._waiting, {}
