@@ -97,7 +97,7 @@ def parse(text: str) -> Address:
     else:
         authority = ""
     if place is None or (spoilt and not _is_plain(found)):
-        raise BadAddress(f"expected an address like scheme://user:password@host:port; {_IN_LOGINS}")
+        raise BadAddress(f"expected an address like scheme://host:port, a login and @ before the host; {_IN_LOGINS}")
     host = place["host"].strip("[]")
     if any(sign in unicodedata.normalize("NFKC", host) for sign in "/?#@"):
         raise BadAddress("expected a host's name, found a character that stands for / ? # or @")

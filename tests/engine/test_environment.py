@@ -108,6 +108,91 @@ def test_each_problem_names_its_key_and_what_was_expected(tmp_path: Path, text: 
     assert "hunter22" not in shown
 
 
+WORDS = "disable, allow, prefer, require, verify-ca, verify-full"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("postgresql://u:hunter22@h/d?sslmode=no-verify", f"expected sslmode to be one of {WORDS}, found no-verify"),
+        ("postgresql://u:hunter22@h/d?sslmode=", "found something else"),
+        ("postgresql://u:hunter22@h/d?schema=public", "parameters that the client knows, found schema; leave out"),
+        ("postgresql://u:hunter22@h/d?target_session_attrs=master", "found master"),
+        ("postgresql://u:hunter22@h:x/d", "expected an address like scheme://host:port"),
+        ("postgresql://u:hunter22@h:70000/d", "expected a port up to 65535"),
+        ("postgresql://u:a/hunter22@h/d", "write / as %2F"),
+        ("postgresql://u:1?hunter22@h/d", "? as %3F"),
+        ("mysql://u:hunter22@h/d", "begins with postgresql:// or postgres://, found mysql://"),
+        ("hunter22", "expected an address like scheme://host:port"),
+        ("host=h password=hunter22 foo=1", "or key=value pairs that libpq knows"),
+        ("host=h password=hunter22 sslmode=no-verify", "found no-verify"),
+        ("postgresql://u:hunter22@h/d\n", "expected a value without a line break at its ends, found one in the envir"),
+        ("\r\npostgresql://u:hunter22@h/d", "without a line break at its ends"),
+        (" \t ", "found nothing but blanks in ADDRESS"),
+    ],
+)
+def test_our_own_mistakes_in_an_address_are_told_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, said: str
+) -> None:
+    monkeypatch.setenv("ADDRESS", address)
+    shown = problems(tmp_path, HEAD + "[systems.config-manager.postgres]\nurl = { env = 'ADDRESS' }\n")
+    assert shown.startswith(f"{tmp_path}/x.toml:\n  systems.config-manager.postgres.url: expected ")
+    assert said in shown
+    assert "hunter22" not in shown
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("redis://:hunter22@h/0?foo=1", "found foo"),
+        ("redis://:hunter22@h/0?ssl_cert_reqs=none", "expected rediss:// before an address with ssl_ parameters"),
+        ("rediss://:hunter22@h/0?ssl_cert_reqs=no-verify", "one of none, optional, required, found no-verify"),
+        ("redis://:hunter22@h/0?protocol=9", "one of 2, 3, found 9"),
+        ("redis://:hun/ter22@h/0", "write / as %2F"),
+        ("http://h", "begins with redis:// or rediss:// or unix://, found http://"),
+        ("h:6379", "expected an address like scheme://host:port"),
+        ("rediss://:hunter22@h/0\n", "without a line break at its ends"),
+    ],
+)
+def test_so_are_mistakes_in_the_caches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, said: str
+) -> None:
+    monkeypatch.setenv("ADDRESS", address)
+    shown = problems(tmp_path, HEAD + "[systems.config-manager.redis]\nurl = { env = 'ADDRESS' }\n")
+    assert said in shown
+    assert "ter22" not in shown
+
+
+@pytest.mark.parametrize(
+    ("component", "address"),
+    [
+        ("postgres", "postgresql://u:p%40ss@h1:5432,[::1]:5433,h3/d?sslmode=verify-full&sslrootcert=system"),
+        ("postgres", "postgresql:///d?host=/run/postgresql&ssl=true&options=-c%20geqo%3Doff"),
+        ("postgres", "postgres://h/d?user=u@srv&application_name=x"),
+        ("postgres", "host=h dbname=d sslmode=require"),
+        ("redis", "rediss://:p%2Fss@[::1]:6380/0?ssl_ca_certs=/ca.pem&ssl_check_hostname=no&ssl_min_version=3"),
+        ("redis", "redis://h?db=1&socket_timeout=2.5&protocol=3&max_connections=4&health_check_interval=5"),
+        ("redis", "unix:///run/redis.sock?db=1"),
+    ],
+)
+def test_addresses_that_the_clients_take_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, component: str, address: str
+) -> None:
+    monkeypatch.setenv("ADDRESS", address)
+    path = tmp_path / "x.toml"
+    path.write_text(HEAD + f"[systems.config-manager.{component}]\nurl = {{ env = 'ADDRESS' }}\n")
+    load(path)
+
+
+def test_the_line_break_that_ends_a_secrets_file_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter22\n")
+    path = tmp_path / "x.toml"
+    path.write_text(API + "token = { file = 'secret' }\n")
+    found = load(path).systems["config-manager"].headers["Authorization"]
+    assert isinstance(found, Secret)
+    assert found.reveal() == "Bearer hunter22"
+
+
 def two_copies(first: str, second: str) -> str:
     return HEAD + "".join(
         f"[[systems.config-manager.api.instances]]\n{keys}\n"
@@ -289,7 +374,12 @@ def uncommented(text: str) -> str:
 
 
 PLANTED = "postgresql://user:a-planted-secret@db.example/configs"
-"""A secret that may stand in every place: a token, a header, an address."""
+"""A secret that may stand in every place but one: a token, a header, a database's address."""
+
+
+def planted_for(name: str) -> str:
+    """Return a secret that fits the variable or the file."""
+    return PLANTED.replace("postgresql", "redis") if "cache" in name.lower() else PLANTED
 
 
 @pytest.mark.parametrize("name", ["staging", "prod"])
@@ -302,15 +392,15 @@ def test_the_examples_load_as_they_are_and_with_everything_in_them(
         assert uncommented(text) != text
         text = uncommented(text)
     for variable in re.findall(r'env = "([A-Z_]+)"', text):
-        monkeypatch.setenv(variable, PLANTED)
+        monkeypatch.setenv(variable, planted_for(variable))
     authority = trustme.CA()
     text = text.replace("/run/secrets/", f"{tmp_path}/")
     pair(tmp_path)
-    found = {"file": PLANTED.encode(), "ca_file": authority.cert_pem.bytes()}
+    found = {"ca_file": authority.cert_pem.bytes()}
     found |= {"cert_file": (tmp_path / "c.pem").read_bytes(), "key_file": (tmp_path / "k.pem").read_bytes()}
     for key, file in re.findall(r'(\w*file) = "([^"]+)"', text):
         (tmp_path / file).parent.mkdir(exist_ok=True)
-        (tmp_path / file).write_bytes(found[key])
+        (tmp_path / file).write_bytes(planted_for(file).encode() if key == "file" else found[key])
     path = tmp_path / "x.toml"
     path.write_text(text)
     assert load(path).name == name

@@ -14,6 +14,7 @@ from ..model import Access, Cluster, ComposeProject, Facts, Instance, Preflight,
 from ..platforms import discovered
 from .access import access, tls_above, unused_tls
 from .apart import not_apart
+from .databases import unusable_postgres, unusable_redis
 from .problems import BadEnvironment, from_validation, nearest
 from .secrets import Resolver
 from .settings import DisruptionSettings, EnvironmentFile, KubernetesSettings, SystemSettings
@@ -221,8 +222,8 @@ def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver
         forwarded=frozenset(part for part, one in parts.items() if one is not None and one.through == "platform"),
         instances=instances or ((entry,) if entry and not asks else ()),
         entry=entry,
-        postgres_url=resolver.database(settings.postgres, f"{key}.postgres.url"),
-        redis_url=resolver.database(settings.redis, f"{key}.redis.url"),
+        postgres_url=resolver.database(settings.postgres, f"{key}.postgres.url", unusable_postgres),
+        redis_url=resolver.database(settings.redis, f"{key}.redis.url", unusable_redis),
         control=settings.control,
         systemd=_systemd(settings.systemd, resolver.base),
         data_dir=settings.data_dir,

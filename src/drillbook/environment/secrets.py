@@ -12,6 +12,8 @@ from ..redaction import Redactor
 from .problems import nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .settings import DatabaseSettings, Reference
 
 
@@ -35,8 +37,16 @@ class Resolver:
         self._secrets.append(secret)
         return secret
 
-    def database(self, settings: DatabaseSettings | None, key: str) -> str | Secret | None:
-        """Return a database's address as its client reads it; an unreadable one is noted, and never shown."""
+    def database(
+        self, settings: DatabaseSettings | None, key: str, unusable: Callable[[str], str | None]
+    ) -> str | Secret | None:
+        """Return a database's address as its client reads it; an unreadable one is noted, and never shown.
+
+        Args:
+            settings: where the address is.
+            key: its key in the file.
+            unusable: says what its client could not use in it.
+        """
         found = self.secret(settings.url if settings else None, key)
         if found is None:
             return None
@@ -44,6 +54,10 @@ class Resolver:
             address = addresses.database(found.reveal() if isinstance(found, Secret) else found)
         except addresses.BadAddress as error:
             self.problems.append(f"{key}: {error}")
+            return None
+        wrong = unusable(address)
+        if wrong is not None:
+            self.problems.append(f"{key}: {wrong}" + (f" ({found.reference})" if isinstance(found, Secret) else ""))
             return None
         return Secret(address, found.reference) if isinstance(found, Secret) else address
 
@@ -75,16 +89,11 @@ class Resolver:
             self.problems.append(f'{key}: expected {{ env = "NAME" }} or {{ file = "path" }}, exactly one of them')
             return None
         if reference.env is not None:
-            value = os.environ.get(reference.env)
-            if not value:
-                hint = nearest(reference.env, os.environ)
-                self.problems.append(f"{key}: environment variable {reference.env} is not set{hint}")
-                return None
-            return value
+            return self._variable(reference.env, key)
         assert reference.file is not None
         path = self.base / reference.file.expanduser()
         try:
-            text = path.read_text("utf-8").strip()
+            text = path.read_text("utf-8").strip()  # editors and mounted secrets end a file with a line break
         except OSError as error:
             self.problems.append(f"{key}: cannot read {path}: {error.strerror}")
         except UnicodeDecodeError:
@@ -93,4 +102,19 @@ class Resolver:
             if text:
                 return text
             self.problems.append(f"{key}: {path} is empty")
+        return None
+
+    def _variable(self, name: str, key: str) -> str | None:
+        value = os.environ.get(name)
+        if not value:
+            self.problems.append(f"{key}: environment variable {name} is not set{nearest(name, os.environ)}")
+        elif value != value.strip("\r\n"):
+            self.problems.append(
+                f"{key}: expected a value without a line break at its ends, found one in the environment variable"
+                f' {name}; set it by {name}="$(cat FILE)" or printf, which leave it out'
+            )
+        elif not value.strip():
+            self.problems.append(f"{key}: expected a value, found nothing but blanks in {name}")
+        else:
+            return value
         return None

@@ -24,6 +24,7 @@ _BACKENDS = """
 _ABOUT_US = (
     *("authentication failed", "does not exist", "no pg_hba.conf"),
     *("client certificate", "certificate file", "private key", " alert "),
+    *("connection is bad: invalid ", "for connection option", "invalid value for parameter"),  # PGSSLMODE and the like
 )
 """Words of libpq and the server about our login or our files; a certificate that fails to verify is not among them."""
 
