@@ -28,7 +28,7 @@ def postgres_folder() -> Path:
     for folder in candidates:
         if all(_executable(folder / name) for name in ("initdb", "postgres")):
             return folder
-    raise LabError(f"found no PostgreSQL server; looked in {_places(candidates)}. Install {INSTALL}")
+    raise LabError(f"found no PostgreSQL server; looked in {_places(candidates)}. To install one: {INSTALL}")
 
 
 def redis_server() -> Path:
@@ -43,7 +43,7 @@ def redis_server() -> Path:
     for path in candidates:
         if _executable(path):
             return path
-    raise LabError(f"found no Redis server; looked at {_places(candidates)}. Install {INSTALL}")
+    raise LabError(f"found no Redis server; looked at {_places(candidates)}. To install one: {INSTALL}")
 
 
 def _package(name: str) -> list[Path]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 from .config_manager.processes import SERVICE
+from .config_manager.service.defects import Defect
 from .errors import LabError
+
+DEFECTS = tuple(defect.value for defect in Defect)
+"""What the reference service can be started with."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Options:
             if not name or (where and where not in self.names) or defect.endswith("="):
                 known = ", ".join(self.names)
                 raise LabError(f"expected NAME or NAME=INSTANCE with one of {known}, got --defect {defect}")
+            if self.service == SERVICE and name not in DEFECTS:
+                raise LabError(_unknown(name))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,3 +54,12 @@ class Options:
         """Return them as a command line has them."""
         given = ["--instances", str(self.instances), "--version", self.version, "--service", self.service]
         return given + [part for defect in self.defects for part in ("--defect", defect)]
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, DEFECTS, n=3, cutoff=0.4)
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    return (
+        f"--defect {name}: the service cannot be started with it; {meant}It knows {', '.join(DEFECTS)}. Some rows of "
+        f"lab/defects.toml are no such defects but done from outside, as by `drillbook lab stop redis`"
+    )

@@ -31,7 +31,8 @@ examples:
   drillbook trace config-manager                    which statement is held by which test, and which waits
 
 exit statuses of a gate:
-  0 all MET   1 something NOT_MET   10 something UNKNOWN, nothing NOT_MET   11 nothing was judged   4 bad arguments
+  0 all MET   1 something NOT_MET   10 something UNKNOWN, nothing NOT_MET   11 nothing was judged
+  4 bad arguments, or a run that could not begin   3 evidence was lost   2 ended by a signal   5 nothing was collected
 """
 
 
@@ -47,6 +48,9 @@ def _run(given: list[str]) -> int:
         return _pytest(given[0], given[1:])
     if given[:1] == ["lab"]:
         return _lab(given[1:])
+    if not given:
+        _parser().print_help()
+        return 2
     options = _parser().parse_args(given)
     return int(options.run(options))
 
@@ -116,8 +120,7 @@ def _pytest(command: str, arguments: list[str]) -> int:
                 f"--confcutdir={folder}",
                 "-p",
                 "drillbook.plugin",
-                "-p",
-                "no:cacheprovider",
+                *_cache(arguments),
                 *marks,
                 *arguments,
                 str(folder),
@@ -125,6 +128,31 @@ def _pytest(command: str, arguments: list[str]) -> int:
         )
     )
 
+
+def _cache(arguments: list[str]) -> list[str]:
+    """Return pytest's options for its cache: kept by those who ask what failed last, beside Drillbook's own state."""
+    if not any(word.partition("=")[0] in _ASK_THE_CACHE for word in arguments):
+        return ["-p", "no:cacheprovider"]
+    from ..state import state_directory  # noqa: PLC0415 - only these options need it
+
+    return ["-o", f"cache_dir={state_directory() / 'pytest-cache'}"]
+
+
+_ASK_THE_CACHE = frozenset(
+    {
+        *(
+            "--lf",
+            "--last-failed",
+            "--ff",
+            "--failed-first",
+            "--nf",
+            "--new-first",
+            "--lfnf",
+            "--last-failed-no-failures",
+        ),
+        *("--cache-show", "--cache-clear", "--sw", "--stepwise", "--sw-skip", "--stepwise-skip"),
+    }
+)
 
 _GATE_HELP = """\
 usage: drillbook gate  --env NAME|FILE [options] [pytest options]
@@ -147,7 +175,8 @@ sends load; both ask for [disruption] or [load] in the environment file and for 
   --reports DIR            where the run leaves its journal (reports/)
   -k EXPRESSION, -n 2, -x, --junitxml FILE, --alluredir DIR, --collect-only    as in pytest
 
-exit statuses: 0 all MET   1 something NOT_MET   10 something UNKNOWN   11 nothing was judged   4 bad arguments
+exit statuses: 0 all MET   1 something NOT_MET   10 something UNKNOWN   11 nothing was judged
+  4 bad arguments, or a run that could not begin   3 evidence was lost   2 ended by a signal   5 nothing was collected
 """
 
 

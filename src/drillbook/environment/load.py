@@ -74,6 +74,8 @@ def locate(name: str) -> Path:
             raise BadEnvironment(name, ["no such file"])
         return path.resolve()
     names = known()
+    if name not in names and Path(name).is_file():
+        raise BadEnvironment(f"--env {name}", ["expected a TOML file, whose name ends with .toml; rename it"])
     if name not in names:
         listed = ", ".join(names) or "none"
         raise BadEnvironment(f"--env {name}", [f"unknown environment{nearest(name, names)}; known: {listed}"])

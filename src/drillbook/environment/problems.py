@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 
+_REFERENCE = 'expected a text, or where to find it: { env = "NAME" } or { file = "path" }'
+
+
 class BadEnvironment(Exception):
     """An environment that cannot be used; the text is complete and ready to be shown."""
 
@@ -35,6 +38,8 @@ def from_validation(error: ValidationError, root: type[BaseModel]) -> list[str]:
         if item["type"] == "extra_forbidden":
             names = _fields_at(root, item["loc"][:-1])
             lines.append(f"{where}: unknown key{nearest(str(item['loc'][-1]), names)}; known here: {', '.join(names)}")
+        elif item["type"] in {"dataclass_type", "model_type"} and "Reference" in item["msg"]:
+            lines.append(f"{where}: {_REFERENCE}, found {_shown(item['input'], item['type'])}")
         elif item["type"] == "missing":
             lines.append(f"{where}: missing; every environment needs it")
         else:

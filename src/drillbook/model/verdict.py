@@ -74,7 +74,7 @@ def judge(
             Outcome.UNKNOWN,
             expected,
             "nothing to look at: the environment names no such component",
-            criterion.probe.key,
+            "nothing",
             0.0,
             mend="name the component in the environment file",
         )

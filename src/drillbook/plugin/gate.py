@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import gc
+import importlib.util
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,8 @@ class Gate:
     def _select(self, items: list[pytest.Item]) -> None:
         assert self.environment is not None
         self.not_judged = selection.keep_applicable(items, self.environment, self.config)
+        if any(selection.sends_load(item) for item in items) and importlib.util.find_spec("locust") is None:
+            self._refuse("load is sent by Locust, which is not installed: pip install 'drillbook[load]'", items)
 
     def _refuse(self, why: str, items: list[pytest.Item]) -> None:
         """End the run before anything is asked; an xdist worker lets its controller do so."""

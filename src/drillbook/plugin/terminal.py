@@ -94,8 +94,15 @@ def _nothing(gate: Gate) -> str:
     if gate.not_judged:
         reasons = "; ".join(sorted(set(gate.not_judged.values())))
         return f"nothing was judged: {len(gate.not_judged)} selected criteria cannot be judged here: {reasons}"
+    if gate.config.option.keyword:
+        return f"nothing was judged: no test that applies to {gate.environment.name} matches -k {_quoted(gate)}"
     systems = ", ".join(sorted({*gate.environment.systems, *gate.environment.lab_systems})) or "no system"
     return f"nothing was judged: {gate.environment.name} has {systems}, and no selected criterion applies to it"
+
+
+def _quoted(gate: Gate) -> str:
+    marks = f' and -m "{gate.config.option.markexpr}"' if gate.config.option.markexpr else ""
+    return f'"{gate.config.option.keyword}"{marks}; --collect-only without -k lists what there is'
 
 
 def _shown(gate: Gate) -> str:
