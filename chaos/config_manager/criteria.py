@@ -135,7 +135,7 @@ CACHE_LOSS = (
         "drillbook.durability.cache-loss-survived",
         DOWNTIME,
         scenario.stays_available(bad_share=0.10),
-        "config-manager.troubleshoot.redis-not-ready",
+        _LOG_ADVICE,  # what clients saw says nothing yet of who is to blame
     ),
     NOTHING_LOST,
 )

@@ -59,6 +59,11 @@ def problems(tmp_path: Path, text: str) -> str:
         ),
         (HEAD + "[systems.config-manager.redis]\nurl = { file = 'absent' }\n", "cannot read"),
         (HEAD + "[systems.config-manager.redis]\nurl = { }\n", "exactly one of them"),
+        (
+            HEAD + "[systems.config-manager.redis]\nurl = 3\n",
+            'redis.url: expected a text, or where to find it: { env = "NAME" } or { file = "path" }, found 3',
+        ),
+        (HEAD + "[objectives]\nbad_after_ms = 0\n", "objectives.bad_after_ms: expected "),
         (API + "tls = { ca_file = 'absent.pem' }\n", "api.tls.ca_file: expected a file that can be read, found "),
         (API + "tls = { ca_file = 'x.toml' }\n", "api.tls.ca_file: expected certificates in PEM, found none in "),
         (API + "tls = { ca_file = '.' }\n", "api.tls.ca_file: expected a file that can be read, found "),

@@ -60,6 +60,27 @@ def test_a_verdict_names_the_broken_instances() -> None:
 
 
 @pytest.mark.parametrize(
+    ("bad", "good", "named"),
+    [
+        (["api-1", "api-2", "api-3", "entry"], [], "all 3 replicas and the entry: "),
+        (["api-1", "api-2", "api-3"], [], "all 3 replicas: "),
+        (["api-1", "api-2", "api-3"], ["entry"], "api-1, api-2, api-3: "),
+        (["api-1", "entry"], ["api-2"], "api-1, entry: "),
+    ],
+)
+def test_a_verdict_about_everybody_says_so(bad: list[str], good: list[str], named: str) -> None:
+    observations = [seen({"status": "x"}, target=f"s/{name}") for name in bad]
+    observations += [seen({"status": "healthy"}, target=f"s/{name}") for name in good]
+    assert judge(HEALTHY, observations, FACTS).observed.startswith(named)
+
+
+def test_a_verdict_on_nothing_names_no_reading() -> None:
+    verdict = judge(HEALTHY, [], FACTS)
+    assert (verdict.outcome, verdict.source) == (Outcome.UNKNOWN, "nothing")
+    assert "names no such component" in verdict.observed
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("2026-11-21T10:00:01.9Z", Outcome.MET),

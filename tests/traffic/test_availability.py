@@ -84,6 +84,15 @@ def test_the_figures_count_every_sample_once() -> None:
     assert found.achieved_rps == pytest.approx(10)
 
 
+def test_the_bad_samples_are_told_by_kind_with_their_times() -> None:
+    told = seen("....ss5x......").bad_in_words()
+    assert "2 slower than 300 ms" in told
+    assert "1 5xx" in told
+    assert "1 refused" in told
+    assert told.endswith("; median 152 ms, maximum 301 ms")
+    assert seen("......").bad_in_words() == ""
+
+
 def test_an_outage_without_end_lasts_to_the_last_sample() -> None:
     assert seen("......xxxx").longest_outage_s == pytest.approx(0.4)
 

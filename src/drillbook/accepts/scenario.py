@@ -130,7 +130,7 @@ def within_rto() -> Accepts[Downtime]:
             return unknown(seen.why_not)
         if seen.rto_s is None:
             return _not_met_if_known(seen, f"not recovered: {seen.why_not}")
-        observed = f"{seen.rto_s:.2f} s, to within {seen.resolution_s:.2f} s; {seen.bad} of {seen.samples} samples bad"
+        observed = f"{seen.rto_s:.2f} s, to within {seen.resolution_s:.2f} s; {seen.bad_samples}"
         return met(observed) if seen.rto_s <= facts.rto_objective_s else _not_met_if_known(seen, observed)
 
     return rule_with_facts(lambda facts: f"RTO within {_shown(facts.rto_objective_s)}", check)
@@ -144,7 +144,7 @@ def recovered() -> Accepts[Downtime]:
             return unknown(seen.why_not)
         if seen.rto_s is None:
             return _not_met_if_known(seen, seen.why_not)
-        return met(f"good again after {seen.rto_s:.2f} s, {seen.bad} of {seen.samples} samples bad")
+        return met(f"good again after {seen.rto_s:.2f} s, {seen.bad_samples}")
 
     return rule("good again, and staying good", check)
 
@@ -156,7 +156,7 @@ def stays_available(*, bad_share: float) -> Accepts[Downtime]:
         if seen.says_nothing or seen.samples == 0:
             return unknown(seen.why_not or "no samples")
         share = seen.bad / seen.samples
-        observed = f"{seen.bad} of {seen.samples} samples bad ({share:.1%})"
+        observed = f"{share:.1%}, {seen.bad_samples}"
         good = share <= bad_share and seen.rto_s is not None
         return met(observed) if good else _not_met_if_known(seen, observed)
 

@@ -74,7 +74,7 @@ class Scenario:
         self.script = script
         self.name = name
         self.system = environment.systems[script.system]
-        self.clients = script.traffic.within(self.system.max_rps)
+        self.clients = script.traffic.within(self.system.max_rps).bad_after(environment.objectives.bad_after_ms)
         self.environment = environment
         self._session = session
         self._journal = journal

@@ -51,6 +51,10 @@ class TrafficPlan:
     floor: float = 0.8
     """The share of the offered rate that must have been good before a fault counts."""
 
+    def bad_after(self, limit_ms: float | None) -> TrafficPlan:
+        """Return this plan with the environment's own limit, where it has one."""
+        return self if limit_ms is None else replace(self, bad_after_ms=limit_ms)
+
     def within(self, max_rps: float | None) -> TrafficPlan:
         """Return this plan with all its rates lowered alike, so that they keep to ``max_rps`` together.
 
@@ -230,6 +234,7 @@ class Traffic:
             why_not="; ".join(found.unknown_because) if not known else why,
             known=known,
             at_most=found.at_most,
+            bad_by=found.bad_in_words(),
         )
 
     def losses(self, fault_at: float) -> WriteLosses:

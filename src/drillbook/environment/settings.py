@@ -239,6 +239,8 @@ class ObjectiveSettings(Strict):
 
     rto_s: Seconds | None = None
     rpo_s: Annotated[float, Field(ge=0)] | None = None
+    bad_after_ms: Annotated[float, Field(gt=0)] | None = None
+    """From where on a client calls an answer bad, however right it is; each system's clients have their own default."""
 
 
 class WaiverSettings(Strict):

@@ -89,6 +89,13 @@ class Downtime:
     known: bool
     at_most: bool = False
     """Where it is not known: whether the truth is no worse than these figures."""
+    bad_by: str = ""
+    """What the bad samples were, in words with figures; empty without one."""
+
+    @property
+    def bad_samples(self) -> str:
+        """How many samples were bad, and how."""
+        return f"{self.bad} of {self.samples} samples bad" + (f": {self.bad_by}" if self.bad_by else "")
 
     @property
     def says_nothing(self) -> bool:

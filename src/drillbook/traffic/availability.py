@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
@@ -144,6 +145,21 @@ class Availability:
     def bad_total(self) -> int:
         """The number of bad samples."""
         return sum(self.bad.values())
+
+    def bad_in_words(self) -> str:
+        """Say what the bad samples were: slow, refused, 5xx and so on, with median and maximum of their times."""
+        if not self.bad_total:
+            return ""
+        kinds = ", ".join(f"{count} {self._bad_kind(name)}" for name, count in self.bad.items() if count)
+        bad = (one.latency_ms for one in self.samples if quality(one, self.rules) is Quality.BAD)
+        times_ms = sorted(bad)
+        if not times_ms:
+            return kinds
+        return f"{kinds}; median {statistics.median(times_ms):.0f} ms, maximum {times_ms[-1]:.0f} ms"
+
+    def _bad_kind(self, name: str) -> str:
+        words: dict[str, str] = {Answered.SERVER_ERROR: "5xx", SLOW: f"slower than {self.rules.bad_after_ms:g} ms"}
+        return words.get(name, name.replace("_", " "))
 
     @property
     def known(self) -> bool:
