@@ -90,13 +90,13 @@ def parse(text: str) -> Address:
     login, at, authority = found["authority"].rpartition("@")
     user, colon, password = login.partition(":")
     rest = f"{found['path']}{found['query'] or ''}{found['fragment'] or ''}"
-    spoilt = not at and "@" in rest  # an @ that follows what should have been a code
+    spoilt = "@" in rest and not _is_plain(found)  # an @ that follows what should have been a code
     place = _HOST.fullmatch(authority)
     if place is None and "," in authority and not spoilt:  # several hosts: libpq knows what to do with them
         place = _HOST.fullmatch(authority.split(",")[0])
     else:
         authority = ""
-    if place is None or (spoilt and not _is_plain(found)):
+    if place is None or spoilt:
         raise BadAddress(f"expected an address like scheme://host:port, a login and @ before the host; {_IN_LOGINS}")
     host = place["host"].strip("[]")
     if any(sign in unicodedata.normalize("NFKC", host) for sign in "/?#@"):

@@ -86,7 +86,7 @@ url = {{ env = "PLANTED_CACHE" }}
             "PLANTED_TOKEN": TOKEN,
             "PLANTED_PASSWORD": PASSWORD,
             "HTTP_PROXY": "http://drillbook:hunter22-proxy@127.0.0.1:1",
-            "PLANTED_DB": f"postgresql://u:{password}@127.0.0.1:1/{password}?bad_option={password}",
+            "PLANTED_DB": f"postgresql://u:{password}@127.0.0.1:1/{password}?application_name={password}",
             "PLANTED_CACHE": f"redis://:{password}@127.0.0.1:1/0",
         },
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,9 +22,18 @@ Play = Callable[..., System]
 
 
 def ago(seconds: float) -> str:
-    """A time as Go writes it, with nanoseconds."""
-    at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%f") + "789Z"
+    """Stand for a time so long ago; it is put in when the page is played, which may be long after collection."""
+    return f"@{seconds}@"
+
+
+def dated(page: str) -> str:
+    """Put the times in, as Go writes them, with nanoseconds."""
+    now = dt.datetime.now(dt.UTC)
+    return re.sub(
+        r"@([\d.]+)@",
+        lambda found: (now - dt.timedelta(seconds=float(found[1]))).strftime("%Y-%m-%dT%H:%M:%S.%f") + "789Z",
+        page,
+    )
 
 
 def target(number: int, *, last: str | None = None, **other: Any) -> dict[str, Any]:
@@ -49,7 +59,7 @@ def play() -> Iterator[Play]:
     """Return a system whose Prometheus says this, with this status, cut after some bytes."""
 
     def serve(said: Any, *, status: int = 200, most: int | None = None) -> System:
-        body = said.encode() if isinstance(said, str) else json.dumps(said).encode()
+        body = dated(said if isinstance(said, str) else json.dumps(said)).encode()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
