@@ -30,6 +30,18 @@ def claim() -> Iterator[LocalClaim]:
     found.release()
 
 
+@pytest.mark.parametrize("below", ["", "state"])
+def test_a_state_directory_that_is_a_file_is_told_and_never_nothing_to_undo(
+    below: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DRILLBOOK_STATE_DIR", str(tmp_path / "file" / below))
+    with pytest.raises(CannotObserve, match="undo records cannot be kept in"):
+        recover("here")
+    with pytest.raises(CannotObserve, match="undo records cannot be kept in"):
+        LocalClaim.take("here", run="")
+
+
 def test_a_record_comes_back_as_it_was_written(claim: LocalClaim) -> None:
     record = new_record(claim, fault="kill api-1", undo=GONE, run="/run")
     claim.put(record)

@@ -221,13 +221,13 @@ def _not_ours(environment: Environment, claim: LocalClaim | None) -> Refusal | N
 def _not_free(environment: Environment) -> Refusal | None:
     """Say why nobody could take the environment now, here or on its targets."""
     name = environment.name
-    holder = holder_of(name)
-    if holder is not None:
-        return Refusal(str(Held(name, holder)))
-    left = leftovers(name)
-    if left:
-        return Refusal(str(LeftBehind(name, left)))
     try:
+        holder = holder_of(name)
+        if holder is not None:
+            return Refusal(str(Held(name, holder)))
+        left = leftovers(name)
+        if left:
+            return Refusal(str(LeftBehind(name, left)))
         targets.look(name, environment.systems.values())
     except (Held, LeftBehind) as error:
         return Refusal(str(error))

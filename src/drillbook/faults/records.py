@@ -304,10 +304,22 @@ class LocalClaim:
 
 
 def folder_of(environment: str) -> Path:
-    """Return where an environment's claim and records are. Raises ValueError for what is no environment's name."""
+    """Return where an environment's claim and records are.
+
+    Raises:
+        ValueError: that is no environment's name.
+        CannotObserve: what would have to be a folder is none, or is not ours to read and write.
+    """
     if not environment or environment.startswith(".") or "/" in environment:
         raise ValueError(f"not the name of an environment: {environment!r}")
-    return state_directory() / "faults" / environment
+    folder = state_directory() / "faults" / environment
+    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not (there.is_dir() and os.access(there, os.R_OK | os.W_OK | os.X_OK)):
+        raise CannotObserve(
+            f"undo records cannot be kept in {folder}: {there} is no folder that we may read and write",
+            mend="set DRILLBOOK_STATE_DIR to one",
+        )
+    return folder
 
 
 def leftovers(environment: str) -> tuple[Leftover, ...]:
