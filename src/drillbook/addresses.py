@@ -73,6 +73,11 @@ class Address:
         """The path alone."""
         return re.split(r"[?#]", self.rest, maxsplit=1)[0]
 
+    @property
+    def query(self) -> str:
+        """What stands between ``?`` and ``#``; empty without it."""
+        return self.rest.partition("#")[0].partition("?")[2]
+
     def at(self, host: str, port: int) -> Address:
         """Return the same address at another host and port."""
         return replace(self, host=host, port=port, authority=None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import os
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
+
+from .. import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -76,12 +77,9 @@ def _twice(rows: Iterable[tuple[str, T | None]], same: Callable[[T], str], wante
 
 def _address(url: str) -> str:
     """Return where an address leads: host and port without their many spellings, and the path."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port or _PORTS.get(parts.scheme.lower(), 0)
-    except ValueError:  # not a number: the address is of no use, and its user will be told so
-        port = 0
-    return f"{_host(parts.hostname or '')}:{port}{parts.path.rstrip('/')}?{parts.query}"
+    parts = addresses.parse(url)
+    port = parts.port or _PORTS.get(parts.scheme, 0)
+    return f"{_host(parts.host)}:{port}{parts.path.rstrip('/')}?{parts.query}"
 
 
 def _host(name: str) -> str:

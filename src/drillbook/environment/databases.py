@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
+
+from .. import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -61,7 +63,7 @@ def _other_scheme(address: str, schemes: tuple[str, ...]) -> str | None:
 
 def _unknown(address: str, known: Callable[[], Collection[str]], words: Mapping[str, tuple[str, ...]]) -> str | None:
     """Return what is wrong with an address' parameters."""
-    query = urlsplit(address).query
+    query = addresses.parse(address).query
     if not query:
         return None
     given = parse_qsl(query, keep_blank_values=True)
