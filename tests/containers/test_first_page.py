@@ -63,8 +63,14 @@ class Container:
             timeout=limit_s,
             check=False,
         )
-        assert finished.returncode == 0, finished.stdout[-20000:]
+        assert finished.returncode == 0, _what_matters(finished.stdout)
         return finished.stdout
+
+
+def _what_matters(said: str) -> str:
+    """Return what a command said last, after the failures that stand before that."""
+    failures = re.findall(r"^(?:E  |FAILED|ERROR|___).*", said, re.MULTILINE)
+    return "\n".join([*failures[:200], "[...]", said[-8000:]])
 
 
 @contextlib.contextmanager

@@ -42,8 +42,12 @@ UP = ("up", "--service", "stub", "--instances", "1")
 
 @pytest.fixture
 def env() -> Iterator[dict[str, str]]:
-    """A user's environment with a state folder of its own; what it has up is taken down, and all is gone."""
+    """A user's environment with a state folder of its own; what it has up is taken down, and all is gone.
+
+    Other users may enter: where root cannot make a user namespace, PostgreSQL runs as one of them.
+    """
     folder = Path(tempfile.mkdtemp(prefix="dbt-"))
+    folder.chmod(0o755)
     (folder / "stub.py").write_text(textwrap.dedent(STUB), encoding="utf-8")
     (folder / "tmp").mkdir()
     own = {

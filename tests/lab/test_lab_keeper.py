@@ -527,6 +527,7 @@ def test_a_process_that_loses_the_race_to_its_port_gets_another(me: Whom) -> Non
 def alone(me: Whom) -> Iterator[Whom]:
     """Me, with a folder that no other lab is in; it must be empty in the end."""
     with tempfile.TemporaryDirectory(dir=me.env["TMPDIR"]) as folder:
+        Path(folder).chmod(0o755)
         yield dataclasses.replace(me, env={**me.env, "TMPDIR": folder})
         assert list(Path(folder).iterdir()) == []
 

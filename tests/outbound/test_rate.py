@@ -10,6 +10,7 @@ import pytest
 
 from drillbook.drill.ends import Refused
 from drillbook.drill.traffic import Traffic, TrafficPlan
+from drillbook.faults.records import LocalClaim
 from drillbook.journal import Journal
 from drillbook.redaction import Redactor
 from drillbook.traffic.service import Call, KeyedApi
@@ -30,7 +31,9 @@ def test_clients_and_requests_in_flight_keep_to_the_rate_together(serve: Serve, 
     service = serve()
     system = load(f'[systems.config-manager.api]\nurl = "{service.url}"\nmax_rps = {MAX_RPS}\n')
     journal = Journal(tmp_path, Redactor())
-    with Traffic(system, "drillbook", PLAN.within(MAX_RPS), directory=tmp_path / "t", journal=journal) as traffic:
+    claim = LocalClaim.take("rate", run="")
+    plan = PLAN.within(MAX_RPS)
+    with Traffic(system, "drillbook", plan, directory=tmp_path / "t", journal=journal, claim=claim) as traffic:
         first, began = len(service.seen), time.monotonic()
         with traffic.in_flight(seconds=1, count=6) as slow:
             assert slow.started == 6
@@ -41,6 +44,8 @@ def test_clients_and_requests_in_flight_keep_to_the_rate_together(serve: Serve, 
         began = time.monotonic()
         assert not traffic.losses(began).lost
         read = len(service.seen) - first - sent
+    assert claim.remembered() == ()
+    claim.release()
     assert read / MAX_RPS <= time.monotonic() - began + 1
     assert [one.index for one in sorted(slow.completed, key=lambda one: -one.took_s)] == list(range(6)), (
         "all end together"

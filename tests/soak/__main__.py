@@ -34,6 +34,7 @@ from .storms import (
 )
 
 ROUNDS = {"runner": 40, "watchdog": 15, "both": 15, "signals": 30, "disk-full": 8, "clock-steps": 18}
+_SHOWN = 12
 STEPS_S = (0.5, 5.0, 3600.0, -0.8, -5.0, -3600.0)
 
 
@@ -63,9 +64,15 @@ def blow(name: str, rounds: int, rng: random.Random, environment: Path, folder: 
         one = play(storm, environment, moment, storm.hits[number % len(storm.hits)], place, variables)
         print(f"{name} {number + 1}: {moment}: exit {one.exit_status}, undone after {one.undone_s:.1f} s", flush=True)
         for wrong in one.broken:
-            print(f"    WRONG {wrong}", flush=True)
+            print(f"    WRONG {_short(wrong)}", flush=True)
         found.append(one)
     return found
+
+
+def _short(text: str) -> str:
+    """Return a text's first line and its last ones."""
+    lines = text.splitlines()
+    return "\n      ".join(lines if len(lines) <= _SHOWN else [lines[0], "...", *lines[-_SHOWN:]])
 
 
 def main() -> None:
@@ -81,7 +88,7 @@ def main() -> None:
         os.environ["DRILLBOOK_STATE_DIR"] = f"{name}/state"
         lab = labs.bring_up("config-manager")
         try:
-            environment = _with_objectives(lab.environment, Path(name))
+            environment = with_objectives(lab.environment, Path(name))
             for kind in given.only:
                 rng = random.Random(f"{given.seed} {kind}")  # noqa: S311 - a game of chance that can be played again
                 rounds = blow(kind, given.rounds or ROUNDS[kind], rng, environment, Path(name))
@@ -95,7 +102,7 @@ def main() -> None:
     raise SystemExit(broken > 0)
 
 
-def _with_objectives(environment: Path, folder: Path) -> Path:
+def with_objectives(environment: Path, folder: Path) -> Path:
     """Return a copy of an environment file that states the objectives which a drill is judged by."""
     copy = folder / "environment.toml"
     copy.write_text(environment.read_text("utf-8") + "\n[objectives]\nrto_s = 60\nrpo_s = 0\n", "utf-8")

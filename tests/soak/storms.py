@@ -107,6 +107,11 @@ class Drill:
         pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
         return [pid for pid in pids if b"drillbook.faults.watchdog" in _command(pid) and self._ours(pid)]
 
+    def wait_for_watchdogs(self) -> None:
+        """Return when those that live have undone all and ended. Raises TimedOut."""
+        for pid in self.watchdogs():
+            wait_until(lambda pid=pid: not _command(pid), what="the watchdog's end", timeout_s=UNDONE_S)  # type: ignore[misc] # mypy cannot infer a lambda with a default
+
     def _ours(self, pid: int) -> bool:
         return _log_of(pid).startswith(f"{self.reports.resolve()}/")
 
@@ -233,8 +238,7 @@ def play(
 
 def _settle(drill: Drill, environment: Path) -> None:
     """Be the one who comes next: a watchdog that lives ends first, and ``drillbook recover`` does what is left."""
-    for pid in drill.watchdogs():
-        wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), what="the watchdog's end", timeout_s=UNDONE_S)  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    drill.wait_for_watchdogs()
     command = [sys.executable, "-m", "drillbook.cli", "recover", f"--env={environment}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=UNDONE_S, check=False)
     if done.returncode:

@@ -7,16 +7,10 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .. import __version__, carried, stdout
 from ..redaction import plain_output, visible
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..faults.recover import Report
-    from ..model import System
+from . import undoing
 
 _DESCRIPTION = "Turns runbook sentences into checks and judges live environments by them."
 _EPILOG = """\
@@ -25,6 +19,7 @@ examples:
   drillbook gate --env prod --within 120s           give a fresh deploy two minutes to become healthy
   drillbook chaos --env staging --disrupt staging   inject faults under traffic, undo them, judge what clients saw
   drillbook recover --env staging                   undo what a dead run has left behind
+  drillbook clean --env staging                     delete the test keys that such runs have left
   drillbook lab up                                  keep the practice range running on this machine
   drillbook report latest                           show what the newest run found
   drillbook judge latest --json                     judge its saved observations again; nothing is contacted
@@ -68,8 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("chaos", help="inject faults under traffic and judge what clients saw; -m drill for drills")
     commands.add_parser("load", help="send load and judge the objectives under it")
     for name, run, text in (
-        ("recover", _recover, "undo what a run that is gone has left behind, and prove it"),
-        ("abort", _abort, "have the run that disrupts an environment undo everything now"),
+        (
+            "recover",
+            undoing.recover,
+            "undo what a run that is gone has left behind, prove it, and delete its test keys",
+        ),
+        ("abort", undoing.abort, "have the run that disrupts an environment undo everything now"),
+        ("clean", undoing.clean, "delete the test keys that runs which are gone have left in the namespace for writes"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--env", required=True, metavar="NAME", help="the environment")
@@ -187,86 +187,6 @@ def _lab(arguments: list[str]) -> int:
     command, environment = labs.command(*arguments)
     sys.stdout.flush()
     os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
-
-
-def _recover(options: argparse.Namespace) -> int:
-    from ..faults.recover import recover  # noqa: PLC0415 - see the module
-
-    return _undo(
-        "recover",
-        options.env,
-        lambda name, systems: recover(name, systems, say=lambda line: print(line, file=sys.stderr, flush=True)),
-    )
-
-
-def _abort(options: argparse.Namespace) -> int:
-    from ..faults.recover import abort  # noqa: PLC0415 - see the module
-
-    return _undo("abort", options.env, abort)
-
-
-def _undo(command: str, environment: str, do: Callable[[str, tuple[System, ...]], Report]) -> int:
-    """Undo, and say what became of it; where the environment's file is not in order, only what this machine knows."""
-    from ..environment import BadEnvironment  # noqa: PLC0415 - see the module
-    from ..faults import Held, LeftBehind  # noqa: PLC0415 - see the module
-    from ..model import CannotObserve  # noqa: PLC0415 - see the module
-    from ..platforms import PlatformRefused  # noqa: PLC0415 - see the module
-    from ..polling import TimedOut  # noqa: PLC0415 - see the module
-
-    bad = False
-    try:
-        name, systems = _described(environment)
-    except BadEnvironment as error:
-        print(f"drillbook {command}: {error}", file=sys.stderr)
-        name, systems, bad = Path(environment).stem, (), True
-    try:
-        found = do(name, systems)
-    except (Held, LeftBehind, TimedOut) as error:
-        print(f"drillbook {command}: {error}", file=sys.stderr)
-        return 1
-    except (CannotObserve, PlatformRefused) as error:
-        print(f"drillbook {command}: {error.reason}; {error.mend}", file=sys.stderr)
-        return 1
-    if bad and not found.rows:
-        print(f"drillbook {command}: this machine has no record of {name}; nobody looked at a target", file=sys.stderr)
-        return 4
-    return _undone(command, found) or (4 if bad else 0)
-
-
-def _described(name: str) -> tuple[str, tuple[System, ...]]:
-    """Return an environment's name and systems by its name or file; a name that has records here needs no file.
-
-    Raises:
-        BadEnvironment: there is no such environment, or its file is not in order.
-    """
-    from .. import labs  # noqa: PLC0415 - see the module
-    from ..environment import known, load, locate  # noqa: PLC0415 - see the module
-    from ..faults.records import folder_of  # noqa: PLC0415 - see the module
-
-    if not name.endswith(".toml"):
-        records = "/" in name
-        if records or (name not in known() and any(folder_of(name).glob("*.json"))):
-            return name, ()
-    path = locate(name)
-    environment = load(path)
-    if environment.lab_systems:
-        running = labs.running_on(environment.lab_systems[0], environment.platform)
-        if running is None:
-            print(f"no lab is up on {environment.platform} here: only this machine's records are seen", file=sys.stderr)
-            return environment.name, ()
-        environment = load(path, lab_environment=running)
-    return environment.name, tuple(environment.systems.values())
-
-
-def _undone(command: str, found: Report) -> int:
-    """Print what was undone; return 1 when something is still in."""
-    for row in found.rows:
-        print(f"{'undone' if row.recovered else 'STILL IN'}  {row.fault}   {row.text} ({row.took_s:.1f} s)")
-    if not found.rows:
-        print(f"{found.environment}: nothing to undo")
-    elif not found.clean:
-        print(f"drillbook {command}: some harm is still in; mend it by hand, then run this again", file=sys.stderr)
-    return 0 if found.clean else 1
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -108,7 +108,13 @@ class Scenario:
             raise Refused("its clients write, and [mutations] does not allow that here")
         self._await_steady("before", timeout_s=5.0)
         traffic = Traffic(
-            self.system, namespace, self.clients, directory=self.directory, journal=self._journal, say=self._say
+            self.system,
+            namespace,
+            self.clients,
+            directory=self.directory,
+            journal=self._journal,
+            claim=self._session.claim,
+            say=self._say,
         )
         with traffic:
             self._traffic = traffic

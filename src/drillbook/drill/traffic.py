@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from dataclasses import dataclass, replace
 from json import loads
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from .. import timeline
 from ..faults import INTERRUPTS
-from ..model import Target
+from ..faults.own_keys import PREFIX, OwnKeys
+from ..model import CannotObserve, Target
+from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
 from ..probes.http import Answer, request
 from ..probes.recorded import Downtime, WriteLosses
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 LEAST_SAMPLES_PER_S = 5.0
 """Below this an outage of a second would be a matter of luck."""
+CLEANED_BY = "the next run, or drillbook clean, deletes them"
 HASTY_S = 5.0
 """For deleting keys when the run was ended, or its story failed: the service may be down, and somebody waits."""
 
@@ -76,6 +80,18 @@ class TrafficPlan:
         )
 
 
+class RemembersKeys(Protocol):
+    """The environment's claim, as clients need it."""
+
+    def remember(self, keys: OwnKeys) -> None:
+        """Remember keys durably. Raises OSError, PlatformRefused, CannotObserve."""
+        ...
+
+    def forget(self, keys_id: str) -> None:
+        """Forget keys that are deleted. Raises PlatformRefused, CannotObserve."""
+        ...
+
+
 class Traffic:
     """Sampler and ledger, started together, with a floor before any fault.
 
@@ -85,6 +101,7 @@ class Traffic:
         plan: what the clients do, within the system's ``max_rps``.
         directory: where samples and ledger go.
         journal: the run's record.
+        claim: remembers which keys may be written, for whoever comes after a run that is gone.
         say: shows a line of progress.
     """
 
@@ -96,6 +113,7 @@ class Traffic:
         *,
         directory: Path,
         journal: Journal,
+        claim: RemembersKeys,
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         instances = (system.entry,) if system.entry else system.instances
@@ -105,14 +123,15 @@ class Traffic:
         self._plan = plan
         self._namespace = namespace
         self._journal = journal
+        self._claim = claim
         self._say = say
         self._ended = False
         directory.mkdir(parents=True)
         self._api = plan.api(namespace)
         self._target = Target(system, instances[0].name, instances[0])
-        prefix = f"drillbook-{secrets.token_hex(4)}"
+        mark = secrets.token_hex(4)
+        prefix = f"{PREFIX}{mark}"
         self._canary = f"{prefix}-canary"
-        self._extra_keys = [self._canary]
         self._sampler = Sampler(
             self.service,
             self._api.read.path_for(self._canary),
@@ -127,10 +146,25 @@ class Traffic:
             rate_per_s=plan.writes_per_s,
             prefix=prefix,
         )
+        delete = self._api.delete
+        self._keys = OwnKeys(
+            id=mark,
+            run=str(journal.directory.absolute()),
+            system=system.name,
+            namespace=namespace,
+            ledger=str((directory / "ledger.jsonl").absolute()),
+            prefix=prefix,
+            per_s=plan.writes_per_s,
+            extra=(self._canary,),
+            path=delete.path,
+            done=delete.expected,
+            absent=delete.absent,
+        )
         self._availability: Availability | None = None
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
+        self._remember(self._keys)
         try:
             self._write_canary()
             self._sampler.start()
@@ -170,7 +204,8 @@ class Traffic:
         """Return requests whose bodies take this long to arrive; entering it has them all in flight."""
         write = self._api.write
         slow = f"{self._canary}-slow"
-        self._extra_keys += [f"{slow}-{index}" for index in range(count)]
+        extra = (*self._keys.extra, *(f"{slow}-{index}" for index in range(count)))
+        self._remember(replace(self._keys, extra=extra))
         return slow_requests(
             self.service,
             write.path_for(slow) + "-{index}",
@@ -296,10 +331,23 @@ class Traffic:
     def _clean_up(self, *, within_s: float) -> None:
         """Delete every key that was written here; journal and say what could not be."""
         self._ended = True
-        cleaned = self._ledger.cleanup(also=self._extra_keys, deadline_s=within_s)
+        cleaned = self._ledger.cleanup(also=self._keys.extra, deadline_s=within_s)
         self._journal.write(
             "traffic-cleanup", deleted=cleaned.deleted, left=list(cleaned.left), reasons=list(cleaned.reasons)
         )
         if cleaned.left:
             why = ", ".join(cleaned.reasons)
-            self._say(f"{len(cleaned.left)} of our test keys may be left in {self._namespace}: {why}")
+            self._say(f"{len(cleaned.left)} of our test keys may be left in {self._namespace}: {why}; {CLEANED_BY}")
+            return
+        with contextlib.suppress(CannotObserve, PlatformRefused, OSError):  # then whoever comes next finds none there
+            self._claim.forget(self._keys.id)
+
+    def _remember(self, keys: OwnKeys) -> None:
+        """Write down which keys there may be, before they are. Raises Refused when that cannot be done."""
+        try:
+            self._claim.remember(keys)
+        except (CannotObserve, PlatformRefused) as error:
+            raise Refused(f"its test keys cannot be remembered: {error.reason}; {error.mend}") from None
+        except OSError as error:
+            raise Refused(f"its test keys cannot be remembered here: {error.strerror}") from None
+        self._keys = keys

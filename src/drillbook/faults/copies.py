@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..model import CannotObserve
 from ..platforms import Changed, KeepsClaim, Missing, PlatformRefused, platform_of
 from .address import address_of, system_at
+from .own_keys import OwnKeys
 from .records import Holder, Lease, Leftover, Record
 from .undo import BadUndo
 
@@ -43,6 +44,8 @@ class Document:
     holder: Holder
     lease: Lease
     records: tuple[Record, ...] = ()
+    keys: tuple[OwnKeys, ...] = ()
+    """What clients may have written: this run's, and those of runs before it that nobody has deleted yet."""
 
     def to_text(self) -> str:
         """Return the document as JSON."""
@@ -53,6 +56,7 @@ class Document:
             "holder": asdict(self.holder),
             "lease": asdict(self.lease),
             "records": [record.to_json() for record in self.records],
+            "keys": [keys.to_json() for keys in self.keys],
         }
         return json.dumps(row, indent=1)
 
@@ -64,13 +68,18 @@ class Document:
             if row["shape"] != _SHAPE:
                 raise BadUndo(f"a claim of another version of Drillbook: {row['shape']}")
             records = tuple(Record.from_json(record) for record in row["records"])
-            return cls(row["environment"], row["token"], Holder(**row["holder"]), Lease(**row["lease"]), records)
+            keys = tuple(OwnKeys.from_json(one) for one in row.get("keys", ()))
+            return cls(row["environment"], row["token"], Holder(**row["holder"]), Lease(**row["lease"]), records, keys)
         except (ValueError, TypeError, KeyError) as error:
             raise BadUndo(f"not a claim of Drillbook: {type(error).__name__}: {error}") from None
 
     def lives(self, target_clock_s: float) -> bool:
         """Say whether its run may still be there, by the target's own clock (seconds since 1970)."""
         return target_clock_s < self.lease.expires_at + SKEW_S
+
+    def ended(self) -> Document:
+        """Return the same with all its keys counted, for a run that is gone: it lived until its lease ran out."""
+        return replace(self, keys=tuple(one.ended(self.lease.expires_at) for one in self.keys))
 
     def leftovers(self) -> tuple[Leftover, ...]:
         """Return its records as leftovers."""
@@ -96,19 +105,30 @@ class Copy:
         with suppress(Fenced):
             self._change(lambda now: replace(now, records=_without(now, record_id)))
 
+    def remember(self, keys: OwnKeys) -> None:
+        """Remember keys, over those of the same id. Raises Fenced, PlatformRefused, CannotObserve."""
+        here = replace(keys, began_s=self.keeps.clock_s())
+        self._change(lambda now: replace(now, keys=(*_others(now, keys.id), here)))
+
+    def forget(self, keys_id: str) -> None:
+        """Forget keys that are deleted; when it is ours no more, others will. Raises PlatformRefused, CannotObserve."""
+        with suppress(Fenced):
+            self._change(lambda now: replace(now, keys=_others(now, keys_id)))
+
     def renew(self) -> None:
         """Move the lease on. Raises Fenced, PlatformRefused, CannotObserve."""
         expires_at = self.keeps.clock_s() + LEASE_S
         self._change(lambda now: replace(now, lease=replace(now.lease, expires_at=expires_at)))
 
     def drop(self) -> None:
-        """Let go; records that are left stay, for whoever comes next. Raises PlatformRefused, CannotObserve."""
+        """Let go; what is left stays, for whoever comes next. Raises PlatformRefused, CannotObserve."""
         with self._alone(), suppress(Fenced):
             for _ in range(_TRIES):
                 kept, found = self._ours(self.keeps.read_claim())
                 try:
-                    if found.records:
-                        ended = replace(found, lease=replace(found.lease, expires_at=self.keeps.clock_s() - SKEW_S))
+                    if found.records or found.keys:
+                        ended = found.ended()
+                        ended = replace(ended, lease=replace(found.lease, expires_at=self.keeps.clock_s() - SKEW_S))
                         self.keeps.write_claim(ended.to_text(), over=kept)
                     else:
                         self.keeps.remove_claim(over=kept)
@@ -192,3 +212,7 @@ def parsed(kept: Kept, keeps: KeepsClaim) -> Document:
 
 def _without(document: Document, record_id: str) -> tuple[Record, ...]:
     return tuple(record for record in document.records if record.id != record_id)
+
+
+def _others(document: Document, keys_id: str) -> tuple[OwnKeys, ...]:
+    return tuple(keys for keys in document.keys if keys.id != keys_id)

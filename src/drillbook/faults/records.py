@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import socket
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,8 @@ from ..model import CannotObserve
 from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
 from ..state import state_directory
+from .own_keys import SUFFIX as KEYS_SUFFIX
+from .own_keys import OwnKeys, read_keys
 from .undo import BadUndo, Undo
 
 if TYPE_CHECKING:
@@ -232,8 +235,9 @@ class LocalClaim:
         fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _lock_or_raise(fd, environment)
-            for unfinished in folder.glob(f".*{_SUFFIX}.*"):  # its writer died before any harm
-                unfinished.unlink(missing_ok=True)
+            for suffix in (_SUFFIX, KEYS_SUFFIX):
+                for unfinished in folder.glob(f".*{suffix}.*"):  # its writer died before any harm
+                    unfinished.unlink(missing_ok=True)
             if not leftovers_are_fine:
                 _refuse_leftovers(environment, folder)
             before = _read_holder(fd)
@@ -279,6 +283,38 @@ class LocalClaim:
     def found(self) -> tuple[Leftover, ...]:
         """Return all records there are on this machine."""
         return _found(self.folder)
+
+    def remember(self, keys: OwnKeys) -> None:
+        """Remember what a run's clients may write, here and on the targets, before they do.
+
+        Raises:
+            OSError: the disk does not take it.
+            PlatformRefused, CannotObserve: a target does not take it.
+        """
+        here = replace(keys, began_s=time.time())
+        write_durably(self._keys_file(keys.id), json.dumps(here.to_json(), indent=1) + "\n")
+        for copy in self.copies:
+            copy.remember(keys)
+
+    def forget(self, keys_id: str) -> None:
+        """Forget keys that are deleted. Raises PlatformRefused, CannotObserve when a target keeps them."""
+        for copy in self.copies:
+            copy.forget(keys_id)
+        self._keys_file(keys_id).unlink(missing_ok=True)
+
+    def remembered(self) -> tuple[OwnKeys, ...]:
+        """Return what runs that are gone may have written, as this machine and the targets remember it.
+
+        Raises:
+            PlatformRefused, CannotObserve: a target cannot be read.
+        """
+        there = {keys.id: keys for copy in self.copies for keys in copy.read().keys if keys.count is not None}
+        files = (path for path in self.folder.glob(f"*{KEYS_SUFFIX}") if not path.name.startswith("."))
+        here = {keys.id: keys.ended(_last_sign_s(self.folder)) for keys in map(read_keys, files) if keys is not None}
+        return tuple((there | here).values())
+
+    def _keys_file(self, keys_id: str) -> Path:
+        return self.folder / f"{keys_id}{KEYS_SUFFIX}"
 
     def _write(self, record: Record) -> None:
         write_durably(self.folder / f"{record.id}{_SUFFIX}", json.dumps(record.to_json(), indent=2) + "\n")
@@ -384,6 +420,14 @@ def _refuse_leftovers(environment: str, folder: Path) -> None:
     left = _found(folder)
     if left:
         raise LeftBehind(environment, left)
+
+
+def _last_sign_s(folder: Path) -> float:
+    """Return when a run was last seen to hold a claim, by this machine's clock."""
+    try:
+        return (folder / "lease").stat().st_mtime
+    except OSError:
+        return time.time()
 
 
 def _lock(fd: int) -> bool:

@@ -62,6 +62,7 @@ def recover(
     *,
     budget_s: float = BUDGET_S,
     say: Callable[[str], None] = lambda _line: None,
+    afterwards: Callable[[LocalClaim], None] = lambda _claim: None,
 ) -> Report:
     """Undo all that a dead run has left in an environment, prove it, and remove the records.
 
@@ -70,6 +71,7 @@ def recover(
         systems: those of the environment, whose targets may keep what a run on another machine has left.
         budget_s: the limit for each record with all its tries; they do not wait for each other.
         say: shows a line of progress.
+        afterwards: what to do while the environment is still held, once nothing is in any more.
 
     Raises:
         Held: a living run or its watchdog holds the environment, and will undo by itself.
@@ -84,9 +86,12 @@ def recover(
     try:
         claim.copies = seize(where, systems, claim.holder, claim.target_lock, say)
         rows = _all(_found(claim, systems), lambda leftover: _heal(leftover, budget_s, remove=claim.remove))
+        report = Report(where, rows)
+        if report.clean:
+            afterwards(claim)
     finally:
         claim.release()
-    return Report(where, rows)
+    return report
 
 
 def _found(claim: LocalClaim, systems: tuple[System, ...]) -> tuple[Leftover, ...]:

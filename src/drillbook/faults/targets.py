@@ -56,7 +56,9 @@ def take(
             kept = _free(environment, keeps)
             now_s = keeps.clock_s()
             lease = Lease(holder.epoch, now_s + LEASE_S, now_s + lease_s)
-            taken.append(_taken(keeps, address, Document(environment, token, holder, lease), lock, over=kept))
+            left = parsed(kept, keeps).ended().keys if kept is not None else ()
+            ours = Document(environment, token, holder, lease, keys=left)
+            taken.append(_taken(keeps, address, ours, lock, over=kept))
     except BaseException:
         for copy in taken:
             copy.drop()
@@ -96,7 +98,7 @@ def seize(
         if kept is not None:
             found = parsed(kept, keeps)
             lease = replace(found.lease, expires_at=keeps.clock_s() + LEASE_S)
-            ours = replace(found, token=token, holder=holder, lease=lease)
+            ours = replace(found.ended(), token=token, holder=holder, lease=lease)
             taken.append(_taken(keeps, address, ours, lock, over=kept))
     return tuple(taken)
 

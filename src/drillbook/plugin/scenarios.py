@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .gate import Gate
 
 SCENARIOS = pytest.StashKey["Scenarios"]()
+_OTHERS_S = 10.0
+"""For deleting the test keys of one run before."""
 _STORY = pytest.StashKey["Scenario"]()
 
 
@@ -187,7 +190,23 @@ class Scenarios:
             if isinstance(opened, Refusal):
                 raise Refused(opened.reason)
             self._session = opened
+            self._clean_up_after_others(environment, opened)
         return self._session
+
+    def _clean_up_after_others(self, environment: Environment, session: FaultSession) -> None:
+        """Delete the test keys of runs that are gone; what cannot be deleted is said, and stops nothing."""
+        from ..drill.clean import clean_up_after  # noqa: PLC0415 - only load and scenarios pay for it
+        from ..model import CannotObserve  # noqa: PLC0415 - as above
+        from ..platforms import PlatformRefused  # noqa: PLC0415 - as above
+
+        try:
+            rows = clean_up_after(session.claim, environment.systems.values(), budget_s=_OTHERS_S)
+        except (CannotObserve, PlatformRefused) as error:
+            self._say(f"test keys of runs before may be left: {error.reason}; {error.mend}")
+            return
+        for row in rows:
+            self._tell("left-keys", **asdict(row))
+            self._say(row.words())
 
     def _judge(self, item: pytest.Item, story: Scenario) -> None:
         """Journal a verdict for every row; raise for the worst of those that nothing excuses."""

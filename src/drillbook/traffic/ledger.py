@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Self
 
 from .. import timeline
 from .child import Child, Row, read_rows
-from .losses import Fate, History, Losses, Lost, Reading, Unread, Write, losses
+from .losses import Absent, Fate, History, Losses, Lost, Reading, Unread, Write, losses
 from .openloop import Pace
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from .service import KeyedApi, Service
+    from .service import Call, KeyedApi, Service
     from .writing import Patience
 
 Reader = Callable[[tuple[str, ...]], Mapping[str, Reading]]
@@ -32,6 +32,7 @@ class CleanUp:
     """What was deleted, and what could not be."""
 
     deleted: int
+    """How many were there, and are no more."""
     left: tuple[str, ...]
     reasons: tuple[str, ...]
 
@@ -156,14 +157,8 @@ class Ledger:
             self._child.kill()
         rows = read_rows(self._child.file) if self._child.file.exists() else []
         keys = (*parse_history(rows, self._rate_per_s).keys, *also)
-        return self._delete(keys, Patience(deadline_s, concurrency, self._service.max_rps))
-
-    def _delete(self, keys: tuple[str, ...], patience: Patience) -> CleanUp:
-        from .writing import delete_all  # noqa: PLC0415 - loads aiohttp
-
-        answers = delete_all(self._service.address(), self._api.delete, keys, patience)
-        left = {key: answer.reason for key, answer in answers.items() if isinstance(answer, Unread)}
-        return CleanUp(len(answers) - len(left), tuple(left), tuple(dict.fromkeys(left.values())))
+        patience = Patience(deadline_s, concurrency, self._service.max_rps)
+        return delete_keys(self._service, self._api.delete, keys, patience)
 
     def kill(self) -> None:
         """End it at once, wherever it is; what it wrote down stays."""
@@ -179,6 +174,16 @@ class Ledger:
             self._child.kill()
         elif self._child.running:
             self.stop()
+
+
+def delete_keys(service: Service, call: Call, keys: tuple[str, ...], patience: Patience) -> CleanUp:
+    """Delete keys, trying again until the deadline, and say what became of them."""
+    from .writing import delete_all  # noqa: PLC0415 - loads aiohttp
+
+    answers = delete_all(service.address(), call, keys, patience)
+    left = {key: answer.reason for key, answer in answers.items() if isinstance(answer, Unread)}
+    deleted = sum(isinstance(answer, Absent) and answer.deleted for answer in answers.values())
+    return CleanUp(deleted, tuple(left), tuple(dict.fromkeys(left.values())))
 
 
 def judge(history: History, read: Reader, *, confirm_s: float) -> Losses:

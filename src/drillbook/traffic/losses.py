@@ -80,7 +80,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """A read that was told there is no such key."""
+    """There is no such key."""
+
+    deleted: bool = False
+    """Whether there was one, and this very request has deleted it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ def delete_all(address: Address, call: Call, keys: Iterable[str], patience: Pati
     async def delete(client: Client, key: str) -> Reading:
         reply = await client.send(call.method, call.path_for(key))
         gone = reply.status in (*call.expected, *call.absent)
-        return Absent() if gone else Unread(str(reply.status or reply.kind))
+        return Absent(deleted=reply.status in call.expected) if gone else Unread(str(reply.status or reply.kind))
 
     return asyncio.run(_for_all(address, keys, patience, delete))
 

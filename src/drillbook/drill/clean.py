@@ -1,0 +1,97 @@
+"""Deleting what the clients of runs that are gone have left, wherever that is remembered."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..model import CannotObserve
+from ..platforms import PlatformRefused
+from ..traffic.child import read_rows
+from ..traffic.ledger import delete_keys, parse_history
+from ..traffic.service import Call, Service
+from ..traffic.writing import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..faults.own_keys import OwnKeys
+    from ..faults.records import LocalClaim
+    from ..model import System
+
+BUDGET_S = 30.0
+_CONCURRENCY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What became of the keys that one run may have left."""
+
+    system: str
+    namespace: str
+    run: str
+    deleted: int
+    """How many were there, and are no more."""
+    left: int
+    """How many may still be there."""
+    why: str = ""
+
+    def words(self) -> str:
+        """Say it in one line."""
+        whose = f"test keys of {Path(self.run).name}, a run that is gone, in {self.namespace} of {self.system}"
+        if self.left:
+            return f"{self.left} {whose} may be left: {self.why}"
+        return f"{self.deleted} {whose} deleted"
+
+
+def clean_up_after(claim: LocalClaim, systems: Iterable[System], *, budget_s: float = BUDGET_S) -> tuple[Cleaned, ...]:
+    """Delete what runs that are gone have left in an environment, and forget what is deleted.
+
+    Args:
+        claim: our hold on the environment; no other run writes meanwhile.
+        systems: those of the environment, with the namespaces where it allows writes.
+        budget_s: the limit for one run's keys, beside what ``max_rps`` asks for.
+
+    Returns:
+        A row for each run that may have left some.
+
+    Raises:
+        CannotObserve, PlatformRefused: a target that remembers keys cannot be read.
+    """
+    by_name = {system.name: system for system in systems}
+    return tuple(_clean(claim, keys, by_name.get(keys.system), budget_s) for keys in claim.remembered())
+
+
+def _clean(claim: LocalClaim, keys: OwnKeys, system: System | None, budget_s: float) -> Cleaned:
+    found = _written(keys)
+    why = _not_to_be_asked(keys, system)
+    if system is None or why:
+        return Cleaned(keys.system, keys.namespace, keys.run, 0, len(found), why)
+    service = Service.of((system.entry,) if system.entry else system.instances, max_rps=system.max_rps)
+    call = Call("DELETE", keys.path, keys.done, absent=keys.absent)
+    deadline_s = budget_s + (len(found) / system.max_rps if system.max_rps else 0.0)
+    done = delete_keys(service, call, found, Patience(deadline_s, _CONCURRENCY, system.max_rps))
+    if not done.left:
+        with contextlib.suppress(CannotObserve, PlatformRefused):  # then whoever comes next finds none there
+            claim.forget(keys.id)
+    return Cleaned(keys.system, keys.namespace, keys.run, done.deleted, len(done.left), ", ".join(done.reasons))
+
+
+def _not_to_be_asked(keys: OwnKeys, system: System | None) -> str:
+    """Return why nothing may be deleted there now; empty when it may."""
+    if system is None:
+        return f"nobody is known here as {keys.system}; bring it up, or name the environment's file"
+    if system.scratch_namespace != keys.namespace:
+        return "[mutations] does not allow writes there any more"
+    return ""
+
+
+def _written(keys: OwnKeys) -> tuple[str, ...]:
+    """Return the keys that may be there: as the run's ledger has them, else as many as it had time for."""
+    ledger = Path(keys.ledger)
+    if not ledger.is_file():
+        return keys.keys
+    history = parse_history(read_rows(ledger), keys.per_s)
+    return tuple(dict.fromkeys((*keys.extra, *history.keys)))
