@@ -1,6 +1,7 @@
 """A run in a process of its own: takes the lab, injects one fault, says so, and stays until its stdin ends.
 
     runner.py ENVIRONMENT_FILE RUN_DIRECTORY FAULT NAME [--at MOMENT] [--in STATE] [--signal NAME] [--beat-limit S]
+              [--keys COUNT]
 
 At a moment (before-harm, after-harm, in-harm), or when its journal says that the fault has come to a state, it sends
 the signal to itself.
@@ -14,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from drillbook.faults import (
     WatchdogDied,
     kill_component,
 )
+from drillbook.faults.own_keys import OwnKeys
 from drillbook.journal import Journal
 from drillbook.model import System
 from drillbook.redaction import Redactor
@@ -115,6 +118,33 @@ def say(line: str) -> None:
     os.write(1, line.encode() + b"\n")
 
 
+def write_keys(session: FaultSession, system: System, count: int) -> None:
+    """Do what a scenario's clients do: have the keys remembered, then write them."""
+    assert system.scratch_namespace is not None
+    path = f"/api/v1/configs/{system.scratch_namespace}/{{key}}"
+    keys = OwnKeys(
+        id="left",
+        run="/nowhere",
+        system=system.name,
+        namespace=system.scratch_namespace,
+        ledger="/nowhere/ledger.jsonl",
+        prefix="drillbook-left",
+        per_s=20.0,
+        extra=(),
+        path=f"{path}?env=production",
+        done=(200, 204),
+        absent=(404,),
+    )
+    session.claim.remember(keys)
+    first = system.entry or system.instances[0]
+    for number in range(count):
+        address = f"{first.url}{path.replace('{key}', f'{keys.prefix}-{number}')}"
+        body = json.dumps({"value": "x", "env": "production", "user": "drillbook"}).encode()
+        asked = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 - as above
+        with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - the lab's own address
+            assert answer.status in (200, 201)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("file", type=Path)
@@ -127,6 +157,7 @@ def main() -> int:
     parser.add_argument("--beat-limit", type=float, default=5.0)
     parser.add_argument("--lease", type=float, default=60.0)
     parser.add_argument("--forked-child", action="store_true")
+    parser.add_argument("--keys", type=int, default=0)
     given = parser.parse_args()
     say("begun")
     environment = environments.load(given.file)
@@ -145,6 +176,8 @@ def main() -> int:
     if given.at:
         assert system.control is not None
         fault = Fatal(fault, given.at, signal.Signals[f"SIG{given.signal}"], system.control)
+    if given.keys:
+        write_keys(session, system, given.keys)
     with session:
         try:
             with session.prepare(fault):

@@ -6,15 +6,21 @@ import contextlib
 import socket
 import ssl
 import subprocess
+import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
+import psycopg.conninfo
 import pytest
 
 from drillbook.model import CannotObserve, Secret, System, Target
+from drillbook.observations import Want, observe
 from drillbook.polling import wait_until
 from drillbook.probes.postgres import Postgres, PostgresState
 from drillbook.probes.redis import Redis, RedisState
+from drillbook.redaction import Redactor
 from lab import binaries
 from lab.identity import identity
 
@@ -166,3 +172,45 @@ def test_what_is_about_us_is_a_broken_eye_to_redis_too(
         f"{trusted}&ssl_certfile={cert_file}&ssl_keyfile={key_file}",
     ):
         assert "a reading" not in told(lambda options=options: pinged(redis(options)))  # type: ignore[misc] # binds it
+
+
+@pytest.fixture
+def frozen_after_login(lab_environment: Path) -> Iterator[str]:
+    """The lab's PostgreSQL behind a way on which nothing comes back any more once the login is through."""
+    settings = tomllib.loads(lab_environment.read_text("utf-8"))["systems"]["config-manager"]["postgres"]["url"]
+    address = Path(settings["file"]).read_text("utf-8").strip()
+    behind = psycopg.conninfo.conninfo_to_dict(address)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def relay() -> None:
+            near, _ = listening.accept()
+            with near, socket.create_connection((str(behind["host"]), int(str(behind["port"])))) as far:
+                threading.Thread(target=_pass_on, args=(near, far, None), daemon=True).start()
+                _pass_on(far, near, b"Z\0\0\0\5I")  # ReadyForQuery
+                with contextlib.suppress(OSError):
+                    while far.recv(65536):
+                        pass
+
+        thread = threading.Thread(target=relay, daemon=True)
+        thread.start()
+        yield psycopg.conninfo.make_conninfo(address, host="127.0.0.1", port=listening.getsockname()[1])
+        thread.join(20)
+
+
+def _pass_on(source: socket.socket, sink: socket.socket, last: bytes | None) -> None:
+    with contextlib.suppress(OSError):
+        while part := source.recv(65536):
+            sink.sendall(part)
+            if last is not None and part.endswith(last):
+                return
+        sink.shutdown(socket.SHUT_WR)
+
+
+def test_a_postgres_that_lets_us_in_and_then_freezes_is_a_reading_and_no_broken_eye(frozen_after_login: str) -> None:
+    system = System("config-manager", "process", postgres_url=frozen_after_login)
+    want = Want(Postgres(), Target(system, "postgres"))
+    seen = observe([want], Redactor())[want.key]
+    assert seen.error is None
+    assert isinstance(seen.value, dict)
+    assert seen.value["accepting"] is False
+    assert "lets the role in and does not answer" in str(seen.value["failure"])

@@ -1,4 +1,4 @@
-"""The runner's whole container is removed in the middle of a fault, disk and watchdog with it; another one undoes."""
+"""The runner's whole container is removed in the middle of a fault, disk and watchdog with it; another undoes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from ..requires import require
 from ..running import ROOT
 from .grounds import COMPONENT, Ground
 
+KEYS = 12
 IMAGES = {"compose": "python:3.11-slim", "kubernetes": "python:3.11-slim", "systemd": "drillbook-lab-systemd"}
 """Images with Python 3.11; the last one has ssh as well."""
 LIMIT_S = 150
@@ -76,7 +77,7 @@ def test_another_runner_finds_the_fault_and_undoes_it(
     ground: Ground, containers: Containers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = str(ROOT / "tests" / "faults" / "runner.py")
-    name, running = containers.start(runner, str(ground.file), "/root", "lose", COMPONENT)
+    name, running = containers.start(runner, str(ground.file), "/root", "lose", COMPONENT, f"--keys={KEYS}")
     heard = _until_in_effect(running)
     assert heard[-1].startswith("in effect"), heard
     containers.remove(name)  # SIGKILL to everything in it, and its disk is gone
@@ -94,6 +95,7 @@ def test_another_runner_finds_the_fault_and_undoes_it(
     output, _ = recovering.communicate(timeout=LIMIT_S)
     assert recovering.returncode == 0, output
     assert f"undone  kill {COMPONENT}" in output
+    assert f"cleaned  {KEYS} test keys of " in output
     assert len(ground.have(ground.count)) == ground.count
     keeps = ground.ask(KeepsClaim)
     assert keeps.read_claim() is None

@@ -58,7 +58,7 @@ class Logs(ReadingProbe[LogReading]):
 
     seek: tuple[str, ...] = ()
     reading: ClassVar[type[LogReading]] = LogReading
-    timeout_s: ClassVar[float] = 8.0  # a connection and a command on a busy host
+    timeout_s: ClassVar[float] = 30.0  # a connection, listing, reading and searching: each has its own, shorter limit
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return every instance of the API."""

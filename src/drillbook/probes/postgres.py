@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+import threading
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..model import CannotObserve, Secret, System, Target
 from .base import ReadingProbe
 from .reach import reached
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg import Connection
+
 OWN_NAME = "drillbook"
 """The application_name of our own sessions; never counted as the application's."""
 
+_ANSWERS_S = 9.0
+"""For three statements; the server ends one after 3 s, unless it is frozen."""
 _BACKENDS = """
     SELECT application_name, count(*)
       FROM pg_stat_activity
@@ -27,6 +38,9 @@ _ABOUT_US = (
     *("connection is bad: invalid ", "for connection option", "invalid value for parameter"),  # PGSSLMODE and the like
 )
 """Words of libpq and the server about our login or our files; a certificate that fails to verify is not among them."""
+
+
+_SILENT = f"it lets the role in and does not answer within {_ANSWERS_S:g} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +63,7 @@ class Postgres(ReadingProbe[PostgresState]):
     """Log in with the application's role, run a query, count the other client backends."""
 
     reading: ClassVar[type[PostgresState]] = PostgresState
-    timeout_s: ClassVar[float] = 25.0  # the way there, two addresses, three statements: 3 s each, 6 s for the way
+    timeout_s: ClassVar[float] = 6.0 + 2 * 3.0 + _ANSWERS_S + 5.0  # the way there, two addresses, the statements
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the database, when the environment names one."""
@@ -67,8 +81,12 @@ class Postgres(ReadingProbe[PostgresState]):
         url = target.system.postgres_url
         address, check = reached(target.system, "postgres", url.reveal() if isinstance(url, Secret) else url or "")
         mend = f"check systems.{target.system.name}.postgres.url"
+        silent = threading.Event()
         try:
-            with psycopg.connect(address, connect_timeout=3, application_name=OWN_NAME, autocommit=True) as connection:
+            with (
+                psycopg.connect(address, connect_timeout=3, application_name=OWN_NAME, autocommit=True) as connection,
+                _hung_up_on(connection, silent),
+            ):
                 connection.execute("SET statement_timeout = '3s'")
                 rows = connection.execute(_BACKENDS).fetchall()
                 limit = connection.execute("SHOW max_connections").fetchone()
@@ -79,7 +97,7 @@ class Postgres(ReadingProbe[PostgresState]):
             if any(word in text for word in _ABOUT_US):
                 raise CannotObserve(text, mend=mend) from None
             check()
-            return PostgresState(accepting=False, failure=text)
+            return PostgresState(accepting=False, failure=_SILENT if silent.is_set() else text)
         except psycopg.Error as error:
             raise CannotObserve(_first_line(error), mend=mend) from None
         return PostgresState(
@@ -87,6 +105,26 @@ class Postgres(ReadingProbe[PostgresState]):
             backends={str(name): int(count) for name, count in rows},
             max_connections=int(limit[0]) if limit else 0,
         )
+
+
+@contextlib.contextmanager
+def _hung_up_on(connection: Connection, silent: threading.Event) -> Iterator[None]:
+    """Hang up on a server that lets us in and answers no more; libpq itself would wait for ever."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+
+        def hang_up() -> None:
+            silent.set()
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                line.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(_ANSWERS_S, hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
 
 
 def _first_line(error: Exception) -> str:
