@@ -10,7 +10,7 @@ from ..redaction import visible
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..drill.clean import Cleaned
     from ..faults.records import LocalClaim
@@ -21,13 +21,23 @@ if TYPE_CHECKING:
 def recover(options: argparse.Namespace) -> int:
     """Undo what is left in; 1 when some of it still is."""
     from ..faults import recover as recovering  # noqa: PLC0415 - only this command pays for it
+    from ..model import CannotObserve  # noqa: PLC0415 - only this command pays for it
+    from ..platforms import PlatformRefused  # noqa: PLC0415 - only this command pays for it
+
+    rows: list[Cleaned] = []
 
     def undo(name: str, systems: tuple[System, ...]) -> Report:
-        return recovering.recover(
-            name, systems, say=_aside, afterwards=lambda claim: _tell_cleaned(_cleaned(claim, systems))
-        )
+        def delete_keys(claim: LocalClaim) -> None:
+            try:
+                rows.extend(_cleaned(claim, systems))
+            except (CannotObserve, PlatformRefused) as error:  # the undoing is done, and is told in any case
+                _aside(f"test keys may be left: {error.reason}; {error.mend}")
 
-    return _undo("recover", options.env, undo)
+        return recovering.recover(name, systems, say=_aside, afterwards=delete_keys)
+
+    status = _undo("recover", options.env, undo)
+    _tell_cleaned(rows)
+    return status
 
 
 def clean(options: argparse.Namespace) -> int:
@@ -74,7 +84,7 @@ def _cleaned(claim: LocalClaim, systems: tuple[System, ...]) -> tuple[Cleaned, .
     return clean_up_after(claim, systems)
 
 
-def _tell_cleaned(rows: tuple[Cleaned, ...]) -> None:
+def _tell_cleaned(rows: Iterable[Cleaned]) -> None:
     for row in rows:
         print(
             f"{'LEFT' if row.left else 'cleaned'}  {visible(row.words())}", file=sys.stderr if row.left else sys.stdout

@@ -90,8 +90,8 @@ def _not_to_be_asked(keys: OwnKeys, system: System | None) -> str:
 
 def _written(keys: OwnKeys) -> tuple[str, ...]:
     """Return the keys that may be there: as the run's ledger has them, else as many as it had time for."""
-    ledger = Path(keys.ledger)
-    if not ledger.is_file():
+    try:
+        history = parse_history(read_rows(Path(keys.ledger)), keys.per_s)
+    except (OSError, ValueError, KeyError):  # it is gone, or cannot be read
         return keys.keys
-    history = parse_history(read_rows(ledger), keys.per_s)
     return tuple(dict.fromkeys((*keys.extra, *history.keys)))
