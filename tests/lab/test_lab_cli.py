@@ -22,7 +22,9 @@ from drillbook.polling import wait_until
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60.0
 STUB = """
-    import http.server, os, signal, sys, threading
+    import http.server, os, signal, sys, threading, time
+    if os.environ["LLM_CONFIG_DEFECT"] == "never-ready":
+        time.sleep(60)
     if os.environ["LLM_CONFIG_DEFECT"] == "dies":
         sys.exit("the stub dies of its own will")
     print("stub begins", flush=True)
@@ -176,7 +178,7 @@ def test_an_up_that_fails_says_why_and_leaves_nothing(env: dict[str, str]) -> No
 
 
 def test_an_up_that_is_interrupted_leaves_nothing(env: dict[str, str]) -> None:
-    argv = [sys.executable, "-m", "lab", *UP]
+    argv = [sys.executable, "-m", "lab", *UP, "--defect", "never-ready"]
     with subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True) as up:
         wait_until(lambda: list(Path(env["TMPDIR"]).glob("*/lock")), what="the keeper", timeout_s=LIMIT_S)
         up.send_signal(signal.SIGINT)
