@@ -2,6 +2,7 @@
 
 Brings up one lab and runs the smoke gate of this checkout and of the other in turn (A B A B ...), both with this
 interpreter and what is installed beside it; prints the median of the ratios, pair by pair. Exits 1 above the limit.
+Drillbook itself must not be installed there, or its entry point is loaded with both: ``PYTHONPATH=src python ...``.
 """
 
 from __future__ import annotations
