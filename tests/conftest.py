@@ -5,6 +5,7 @@ Under xdist, all tests of a platform run on one worker, so that one lab serves t
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,12 @@ from drillbook import labs
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take warnings for errors in Drillbook's own tests, sockets that nobody closed among them; in no user's gate."""
+    """Take warnings for errors in Drillbook's own tests, sockets that nobody closed among them; in no user's gate.
+
+    A shell has what it starts in the background ignore Ctrl-C, and so does all that this starts: tests press it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("filterwarnings", "error")
     # A connection that the garbage collector ends is told to whichever test runs by then, not to the one that left it:
     # an idle one in a library's pool, or of another thread. What a gate leaves open is looked for in a gate of its own.
