@@ -19,10 +19,12 @@ from drillbook import labs
 def pytest_configure(config: pytest.Config) -> None:
     """Take warnings for errors in Drillbook's own tests, sockets that nobody closed among them; in no user's gate.
 
-    A shell has what it starts in the background ignore Ctrl-C, and so does all that this starts: tests press it.
+    A shell has what it starts in the background ignore Ctrl-C, nohup a hangup, and so does all that is started from
+    there. Tests send both: we stay deaf by a handler of our own, which nobody inherits.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     config.addinivalue_line("filterwarnings", "error")
     # A connection that the garbage collector ends is told to whichever test runs by then, not to the one that left it:
     # an idle one in a library's pool, or of another thread. What a gate leaves open is looked for in a gate of its own.

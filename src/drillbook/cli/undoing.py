@@ -81,7 +81,7 @@ def _held_and_cleaned(name: str, systems: tuple[System, ...]) -> tuple[Cleaned, 
 def _cleaned(claim: LocalClaim, systems: tuple[System, ...]) -> tuple[Cleaned, ...]:
     from ..drill.clean import clean_up_after  # noqa: PLC0415 - only these commands pay for it
 
-    return clean_up_after(claim, systems)
+    return clean_up_after(claim, systems, say=_aside)
 
 
 def _tell_cleaned(rows: Iterable[Cleaned]) -> None:

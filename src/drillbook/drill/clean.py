@@ -15,7 +15,7 @@ from ..traffic.service import Call, Service
 from ..traffic.writing import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ..faults.own_keys import OwnKeys
     from ..faults.records import LocalClaim
@@ -46,13 +46,20 @@ class Cleaned:
         return f"{self.deleted} {whose} deleted"
 
 
-def clean_up_after(claim: LocalClaim, systems: Iterable[System], *, budget_s: float = BUDGET_S) -> tuple[Cleaned, ...]:
+def clean_up_after(
+    claim: LocalClaim,
+    systems: Iterable[System],
+    *,
+    budget_s: float = BUDGET_S,
+    say: Callable[[str], None] = lambda _line: None,
+) -> tuple[Cleaned, ...]:
     """Delete what runs that are gone have left in an environment, and forget what is deleted.
 
     Args:
         claim: our hold on the environment; no other run writes meanwhile.
         systems: those of the environment, with the namespaces where it allows writes.
         budget_s: the limit for one run's keys, beside what ``max_rps`` asks for.
+        say: shows a line of progress.
 
     Returns:
         A row for each run that may have left some.
@@ -61,16 +68,19 @@ def clean_up_after(claim: LocalClaim, systems: Iterable[System], *, budget_s: fl
         CannotObserve, PlatformRefused: a target that remembers keys cannot be read.
     """
     by_name = {system.name: system for system in systems}
-    return tuple(_clean(claim, keys, by_name.get(keys.system), budget_s) for keys in claim.remembered())
+    return tuple(_clean(claim, keys, by_name.get(keys.system), budget_s, say) for keys in claim.remembered())
 
 
-def _clean(claim: LocalClaim, keys: OwnKeys, system: System | None, budget_s: float) -> Cleaned:
+def _clean(
+    claim: LocalClaim, keys: OwnKeys, system: System | None, budget_s: float, say: Callable[[str], None]
+) -> Cleaned:
     found = _written(keys)
     why = _not_to_be_asked(keys, system)
     if system is None or why:
         return Cleaned(keys.system, keys.namespace, keys.run, 0, len(found), why)
     service = Service.of((system.entry,) if system.entry else system.instances, max_rps=system.max_rps)
     call = Call("DELETE", keys.path, keys.done, absent=keys.absent)
+    say(f"deleting what {Path(keys.run).name} has left of {len(found)} test keys in {keys.namespace} of {system.name}")
     deadline_s = budget_s + (len(found) / system.max_rps if system.max_rps else 0.0)
     done = delete_keys(service, call, found, Patience(deadline_s, _CONCURRENCY, system.max_rps))
     if not done.left:

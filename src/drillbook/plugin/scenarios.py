@@ -200,7 +200,7 @@ class Scenarios:
         from ..platforms import PlatformRefused  # noqa: PLC0415 - as above
 
         try:
-            rows = clean_up_after(session.claim, environment.systems.values(), budget_s=_OTHERS_S)
+            rows = clean_up_after(session.claim, environment.systems.values(), budget_s=_OTHERS_S, say=self._say)
         except (CannotObserve, PlatformRefused) as error:
             self._say(f"test keys of runs before may be left: {error.reason}; {error.mend}")
             return
