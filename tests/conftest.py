@@ -5,7 +5,6 @@ Under xdist, all tests of a platform run on one worker, so that one lab serves t
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,12 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] 
 
 from drillbook import labs
 
+from .running import let_signals_through
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take warnings for errors in Drillbook's own tests, sockets that nobody closed among them; in no user's gate.
-
-    A shell has what it starts in the background ignore Ctrl-C, nohup a hangup, and so does all that is started from
-    there. Tests send both: we stay deaf by a handler of our own, which nobody inherits.
-    """
-    for number in (signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
+    """Take warnings for errors in Drillbook's own tests, sockets that nobody closed among them; in no user's gate."""
+    let_signals_through()
     config.addinivalue_line("filterwarnings", "error")
     # A connection that the garbage collector ends is told to whichever test runs by then, not to the one that left it:
     # an idle one in a library's pool, or of another thread. What a gate leaves open is looked for in a gate of its own.

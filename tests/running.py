@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,17 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_S = 120
+
+
+def let_signals_through() -> None:
+    """Have what we start hear Ctrl-C and a hangup, which tests send.
+
+    A shell has what it starts in the background ignore the one, nohup the other, and that is inherited. A handler of
+    our own is not, and we stay as deaf as we were.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @dataclass(frozen=True)
