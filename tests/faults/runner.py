@@ -136,12 +136,12 @@ def write_keys(session: FaultSession, system: System, count: int) -> None:
         absent=(404,),
     )
     session.claim.remember(keys)
-    first = system.entry or system.instances[0]
+    first = system.ways_in[0]
     for number in range(count):
         address = f"{first.url}{path.replace('{key}', f'{keys.prefix}-{number}')}"
         body = json.dumps({"value": "x", "env": "production", "user": "drillbook"}).encode()
-        asked = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 - as above
-        with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - the lab's own address
+        asked = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 - the lab's own address
+        with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - as above
             assert answer.status in (200, 201)
 
 

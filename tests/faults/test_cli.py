@@ -59,3 +59,22 @@ def test_abort_sends_whoever_finds_leftovers_to_recover(capsys: pytest.CaptureFi
     assert main(["recover", "--env", "local"]) == 0
     assert "undone  kill api-1" in capsys.readouterr().out
     assert main(["abort", "--env", "local"]) == 0
+
+
+@pytest.mark.parametrize("command", ["recover", "abort", "clean"])
+@pytest.mark.parametrize("name", [".x", "elsewhere", "local"])
+def test_a_state_directory_that_is_no_folder_and_a_name_that_is_none_are_told(
+    command: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DRILLBOOK_STATE_DIR", str(tmp_path / "file"))
+    assert main([command, "--env", name]) in {1, 4}
+    told = capsys.readouterr()
+    assert "unknown environment" in told.err or "set DRILLBOOK_STATE_DIR to one" in told.err
+    assert told.out == ""
+
+
+@pytest.mark.parametrize("command", ["abort", "clean"])
+def test_a_path_that_is_no_environments_file_is_told(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--env", "/nowhere/staging"]) == 4
+    assert "/nowhere/staging:\n  no such file" in capsys.readouterr().err

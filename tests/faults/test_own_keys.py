@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from drillbook.faults.copies import LEASE_S, SKEW_S, Copy, Document
 from drillbook.faults.own_keys import OwnKeys
 from drillbook.faults.records import Holder, Lease, LocalClaim
 from drillbook.faults.undo import BadUndo
-from drillbook.model import Instance, System
+from drillbook.model import CannotObserve, Instance, System
 
 from .test_targets import NOW_S, US, Memory
 
@@ -121,4 +123,55 @@ def test_nothing_is_asked_where_the_environment_allows_no_writes_any_more() -> N
         claim.forget(KEYS.id)
         assert claim.remembered() == ()
     finally:
+        claim.release()
+
+
+def test_a_second_word_about_the_same_keys_does_not_make_the_run_younger(
+    memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = LocalClaim.take("staging", run="")
+    try:
+        claim.copies = (take(tmp_path),)
+        claim.remember(KEYS)
+        first = (began_here(claim), memory.document.keys[0].began_s)
+        monkeypatch.setattr(memory, "clock_s", lambda: NOW_S + 60)
+        claim.remember(dataclasses.replace(KEYS, extra=(*KEYS.extra, "drillbook-0a0b-slow-0")))
+        assert (began_here(claim), memory.document.keys[0].began_s) == first
+        assert memory.document.keys[0].extra[-1] == "drillbook-0a0b-slow-0"
+    finally:
+        claim.release()
+
+
+def began_here(claim: LocalClaim) -> float:
+    return float(json.loads((claim.folder / f"{KEYS.id}.keys").read_text("utf-8"))["began_s"])
+
+
+def test_a_run_days_later_does_not_take_its_own_life_for_that_of_the_one_before() -> None:
+    claim = LocalClaim.take("staging", run="")
+    claim.renew(Lease(1, 0.0, 0.0))
+    claim.remember(KEYS)
+    claim.release()
+    path = claim.folder / f"{KEYS.id}.keys"
+    row = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**row, "began_s": row["began_s"] - 86_400}), "utf-8")
+    os.utime(claim.folder / "lease", (row["began_s"] - 86_395, row["began_s"] - 86_395))
+    later = LocalClaim.take("staging", run="")
+    try:
+        later.renew(Lease(2, 0.0, 0.0))  # its watchdog does, before anybody asks for keys
+        (left,) = later.remembered()
+        assert left.count == 20 * (5 + 10)
+        later.forget(KEYS.id)
+    finally:
+        later.release()
+
+
+def test_a_file_that_cannot_be_read_is_told_and_never_taken_for_no_keys() -> None:
+    claim = LocalClaim.take("staging", run="")
+    path = claim.folder / "0c0d.keys"
+    try:
+        path.write_text("{")
+        with pytest.raises(CannotObserve, match=r"0c0d\.keys"):
+            claim.remembered()
+    finally:
+        path.unlink()
         claim.release()

@@ -33,7 +33,10 @@ def test_clients_and_requests_in_flight_keep_to_the_rate_together(serve: Serve, 
     journal = Journal(tmp_path, Redactor())
     claim = LocalClaim.take("rate", run="")
     plan = PLAN.within(MAX_RPS)
-    with Traffic(system, "drillbook", plan, directory=tmp_path / "t", journal=journal, claim=claim) as traffic:
+    said: list[str] = []
+    with Traffic(
+        system, "drillbook", plan, directory=tmp_path / "t", journal=journal, claim=claim, say=said.append
+    ) as traffic:
         first, began = len(service.seen), time.monotonic()
         with traffic.in_flight(seconds=1, count=6) as slow:
             assert slow.started == 6
@@ -45,6 +48,7 @@ def test_clients_and_requests_in_flight_keep_to_the_rate_together(serve: Serve, 
         assert not traffic.losses(began).lost
         read = len(service.seen) - first - sent
     assert claim.remembered() == ()
+    assert said == [f"a DELETE of {PATH} names no namespace: if this run is killed, its test keys stay"]
     claim.release()
     assert read / MAX_RPS <= time.monotonic() - began + 1
     assert [one.index for one in sorted(slow.completed, key=lambda one: -one.took_s)] == list(range(6)), (

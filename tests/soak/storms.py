@@ -239,10 +239,16 @@ def play(
 def _settle(drill: Drill, environment: Path) -> None:
     """Be the one who comes next: a watchdog that lives ends first, and ``drillbook recover`` does what is left."""
     drill.wait_for_watchdogs()
-    command = [sys.executable, "-m", "drillbook.cli", "recover", f"--env={environment}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=UNDONE_S, check=False)
+    come_after(environment)
+
+
+def come_after(environment: Path, command: str = "recover") -> str:
+    """Run ``recover`` or ``clean``, which must succeed, and return what it said."""
+    line = [sys.executable, "-m", "drillbook.cli", command, f"--env={environment}"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=UNDONE_S, check=False)
     if done.returncode:
-        raise AssertionError(f"recover: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        raise AssertionError(f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def _left(environment: Path, folder: Path) -> list[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +12,8 @@ import pytest
 
 from drillbook import labs
 
-from ..running import ROOT
 from .__main__ import storms, with_objectives
-from .storms import Drill, Hit, Moment, down, keys_left, kill_both, play, signals
+from .storms import Drill, Hit, Moment, come_after, down, keys_left, kill_both, kill_runner, play, signals
 
 UNDOING = Moment("stop postgres", "recovering")
 IN_HARM = Moment("stop redis", "in_effect")
@@ -61,49 +58,49 @@ def test_a_drill_that_is_hit_comes_right(
         assert "MET" in found.output
 
 
-def recovered(environment: Path, command: str = "recover") -> str:
-    """Come after a run that is gone, and return what was said."""
-    line = [sys.executable, "-m", "drillbook.cli", command, f"--env={environment}"]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def killed(environment: Path, reports: Path) -> int:
-    """Kill a drill and its watchdog while harm is in; return how many keys it has left."""
+def left_by(hit: Hit, environment: Path, reports: Path) -> int:
+    """Hit a drill while harm is in; return how many keys are left when nobody of it lives any more."""
     drill = Drill.start(environment, reports)
     try:
         drill.wait_for(Moment("stop api", "in_effect"))
-        kill_both(drill)
+        hit(drill)
     finally:
         drill.process.kill()
         drill.process.communicate(timeout=30)
+    drill.wait_for_watchdogs()
     return keys_left(environment)
 
 
 def test_whoever_recovers_deletes_the_keys_and_says_how_many(environment: Path, tmp_path: Path) -> None:
-    left = killed(environment, tmp_path / "reports")
+    left = left_by(kill_both, environment, tmp_path / "reports")
     assert left > 20
-    assert f"cleaned  {left} test keys of " in recovered(environment)
+    assert f"cleaned  {left} test keys of " in come_after(environment)
     assert (keys_left(environment), down(environment)) == (0, [])
-    assert "no run that is gone has left test keys" in recovered(environment, "clean")
+    assert "no run that is gone has left test keys" in come_after(environment, "clean")
 
 
 def test_keys_are_found_without_the_ledger_of_the_run_that_wrote_them(environment: Path, tmp_path: Path) -> None:
-    left = killed(environment, tmp_path / "reports")
+    left = left_by(kill_both, environment, tmp_path / "reports")
     shutil.rmtree(tmp_path / "reports")
-    assert f"cleaned  {left} test keys of " in recovered(environment)
+    assert f"cleaned  {left} test keys of " in come_after(environment)
     assert keys_left(environment) == 0
 
 
 def test_the_next_run_deletes_the_keys_of_the_one_before(environment: Path, tmp_path: Path) -> None:
-    drill = Drill.start(environment, tmp_path / "first")
-    drill.wait_for(Moment("stop api", "in_effect"))
-    drill.process.kill()
-    drill.process.communicate(timeout=30)
-    drill.wait_for_watchdogs()
-    left = keys_left(environment)
+    left = left_by(kill_runner, environment, tmp_path / "first")
     assert left > 20
+    second = Drill.start(environment, tmp_path / "second")
+    output = second.process.communicate(timeout=150)[0]
+    assert second.process.returncode == 0, output
+    assert f"{left} test keys of " in output
+    assert keys_left(environment) == 0
+
+
+def test_the_next_run_finds_keys_without_a_ledger_and_does_not_count_its_own_life(
+    environment: Path, tmp_path: Path
+) -> None:
+    left = left_by(kill_runner, environment, tmp_path / "first")
+    shutil.rmtree(tmp_path / "first")
     second = Drill.start(environment, tmp_path / "second")
     output = second.process.communicate(timeout=150)[0]
     assert second.process.returncode == 0, output

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from .. import __version__, carried, stdout
 from ..redaction import plain_output, visible
-from . import undoing
 
 _DESCRIPTION = "Turns runbook sentences into checks and judges live environments by them."
 _EPILOG = """\
@@ -62,18 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("gate", help="judge an environment (takes pytest's options too: -k, -n, --junitxml ...)")
     commands.add_parser("chaos", help="inject faults under traffic and judge what clients saw; -m drill for drills")
     commands.add_parser("load", help="send load and judge the objectives under it")
-    for name, run, text in (
-        (
-            "recover",
-            undoing.recover,
-            "undo what a run that is gone has left behind, prove it, and delete its test keys",
-        ),
-        ("abort", undoing.abort, "have the run that disrupts an environment undo everything now"),
-        ("clean", undoing.clean, "delete the test keys that runs which are gone have left in the namespace for writes"),
+    for name, text in (
+        ("recover", "undo what a run that is gone has left behind, prove it, and delete its test keys"),
+        ("abort", "have the run that disrupts an environment undo everything now"),
+        ("clean", "delete the test keys that runs which are gone have left in the namespace for writes"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--env", required=True, metavar="NAME", help="the environment")
-        command.set_defaults(run=run)
+        command.set_defaults(run=_undoing, command=name)
     commands.add_parser("lab", help="the practice range on this machine: up, status, logs, down")
     for name, run, text in (
         ("report", _report, "show a finished run again"),
@@ -187,6 +182,14 @@ def _lab(arguments: list[str]) -> int:
     command, environment = labs.command(*arguments)
     sys.stdout.flush()
     os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
+
+
+def _undoing(options: argparse.Namespace) -> int:
+    """Run ``recover``, ``abort`` or ``clean``."""
+    from . import undoing  # noqa: PLC0415 - see the module
+
+    commands = {"recover": undoing.recover, "abort": undoing.abort, "clean": undoing.clean}
+    return commands[options.command](options.env)
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -12,7 +12,6 @@ from ..platforms import PlatformRefused
 from ..traffic.child import read_rows
 from ..traffic.ledger import delete_keys, parse_history
 from ..traffic.service import Call, Service
-from ..traffic.writing import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from ..model import System
 
 BUDGET_S = 30.0
-_CONCURRENCY = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +73,34 @@ def _clean(
     claim: LocalClaim, keys: OwnKeys, system: System | None, budget_s: float, say: Callable[[str], None]
 ) -> Cleaned:
     found = _written(keys)
-    why = _not_to_be_asked(keys, system)
-    if system is None or why:
-        return Cleaned(keys.system, keys.namespace, keys.run, 0, len(found), why)
-    service = Service.of((system.entry,) if system.entry else system.instances, max_rps=system.max_rps)
-    call = Call("DELETE", keys.path, keys.done, absent=keys.absent)
+    if system is None:
+        why = f"nobody is known here as {keys.system}; bring it up, or name the environment's file"
+    elif system.scratch_namespace != keys.namespace:
+        why = "[mutations] does not allow writes there any more"
+    else:
+        return _delete(claim, keys, found, system, budget_s, say)
+    return Cleaned(keys.system, keys.namespace, keys.run, 0, len(found), why)
+
+
+def _delete(
+    claim: LocalClaim,
+    keys: OwnKeys,
+    found: tuple[str, ...],
+    system: System,
+    budget_s: float,
+    say: Callable[[str], None],
+) -> Cleaned:
+    from ..traffic.writing import Patience  # noqa: PLC0415 - loads aiohttp
+
     say(f"deleting what {Path(keys.run).name} has left of {len(found)} test keys in {keys.namespace} of {system.name}")
+    service = Service.of(system.ways_in, max_rps=system.max_rps)
+    call = Call("DELETE", keys.path, keys.done, absent=keys.absent)
     deadline_s = budget_s + (len(found) / system.max_rps if system.max_rps else 0.0)
-    done = delete_keys(service, call, found, Patience(deadline_s, _CONCURRENCY, system.max_rps))
+    done = delete_keys(service, call, found, Patience(deadline_s, max_rps=system.max_rps))
     if not done.left:
-        with contextlib.suppress(CannotObserve, PlatformRefused):  # then whoever comes next finds none there
+        with contextlib.suppress(CannotObserve, PlatformRefused, OSError):  # then whoever comes next finds none there
             claim.forget(keys.id)
     return Cleaned(keys.system, keys.namespace, keys.run, done.deleted, len(done.left), ", ".join(done.reasons))
-
-
-def _not_to_be_asked(keys: OwnKeys, system: System | None) -> str:
-    """Return why nothing may be deleted there now; empty when it may."""
-    if system is None:
-        return f"nobody is known here as {keys.system}; bring it up, or name the environment's file"
-    if system.scratch_namespace != keys.namespace:
-        return "[mutations] does not allow writes there any more"
-    return ""
 
 
 def _written(keys: OwnKeys) -> tuple[str, ...]:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 LEAST_SAMPLES_PER_S = 5.0
 """Below this an outage of a second would be a matter of luck."""
-CLEANED_BY = "the next run, or drillbook clean, deletes them"
 HASTY_S = 5.0
 """For deleting keys when the run was ended, or its story failed: the service may be down, and somebody waits."""
 
@@ -116,7 +115,7 @@ class Traffic:
         claim: RemembersKeys,
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
-        instances = (system.entry,) if system.entry else system.instances
+        instances = system.ways_in
         limited = system.max_rps is not None
         self.service = Service.of(instances, max_rps=plan.others_per_s if limited else None)
         self._alone = replace(self.service, max_rps=system.max_rps)
@@ -164,6 +163,8 @@ class Traffic:
         self._began = time.monotonic()
 
     def __enter__(self) -> Self:
+        if not self._keys.surely_ours:
+            self._say(f"a DELETE of {self._keys.path} names no namespace: if this run is killed, its test keys stay")
         self._remember(self._keys)
         try:
             self._write_canary()
@@ -337,17 +338,22 @@ class Traffic:
         )
         if cleaned.left:
             why = ", ".join(cleaned.reasons)
-            self._say(f"{len(cleaned.left)} of our test keys may be left in {self._namespace}: {why}; {CLEANED_BY}")
+            self._say(
+                f"{len(cleaned.left)} of our test keys may be left in {self._namespace}: {why}; "
+                f"the next run, or drillbook clean, deletes them"
+            )
             return
         with contextlib.suppress(CannotObserve, PlatformRefused, OSError):  # then whoever comes next finds none there
             self._claim.forget(self._keys.id)
 
     def _remember(self, keys: OwnKeys) -> None:
         """Write down which keys there may be, before they are. Raises Refused when that cannot be done."""
+        self._keys = keys
+        if not keys.surely_ours:  # nobody would take them for ours when they are read again
+            return
         try:
             self._claim.remember(keys)
         except (CannotObserve, PlatformRefused) as error:
             raise Refused(f"its test keys cannot be remembered: {error.reason}; {error.mend}") from None
         except OSError as error:
             raise Refused(f"its test keys cannot be remembered here: {error.strerror}") from None
-        self._keys = keys

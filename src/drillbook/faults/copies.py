@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..model import CannotObserve
 from ..platforms import Changed, KeepsClaim, Missing, PlatformRefused, platform_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..model import Json, System
     from ..platforms import Kept
 
+T = TypeVar("T", Record, OwnKeys)
 LEASE_S = 30.0
 """How long a target believes in a run that says nothing more; renewed in a third of it."""
 SKEW_S = 5.0
@@ -98,22 +99,27 @@ class Copy:
 
     def put(self, record: Record) -> None:
         """Write a record, over one of the same id. Raises Fenced, PlatformRefused, CannotObserve."""
-        self._change(lambda now: replace(now, records=(*_without(now, record.id), record)))
+        self._change(lambda now: replace(now, records=(*_without(now.records, record.id), record)))
 
     def remove(self, record_id: str) -> None:
         """Remove a record; one that is not there, or ours no more, is fine. Raises PlatformRefused, CannotObserve."""
         with suppress(Fenced):
-            self._change(lambda now: replace(now, records=_without(now, record_id)))
+            self._change(lambda now: replace(now, records=_without(now.records, record_id)))
 
     def remember(self, keys: OwnKeys) -> None:
         """Remember keys, over those of the same id. Raises Fenced, PlatformRefused, CannotObserve."""
-        here = replace(keys, began_s=self.keeps.clock_s())
-        self._change(lambda now: replace(now, keys=(*_others(now, keys.id), here)))
+        now_s = self.keeps.clock_s()
+
+        def edit(now: Document) -> Document:
+            before = next((one for one in now.keys if one.id == keys.id), None)
+            return replace(now, keys=(*_without(now.keys, keys.id), keys.noted(now_s, before)))
+
+        self._change(edit)
 
     def forget(self, keys_id: str) -> None:
         """Forget keys that are deleted; when it is ours no more, others will. Raises PlatformRefused, CannotObserve."""
         with suppress(Fenced):
-            self._change(lambda now: replace(now, keys=_others(now, keys_id)))
+            self._change(lambda now: replace(now, keys=_without(now.keys, keys_id)))
 
     def renew(self) -> None:
         """Move the lease on. Raises Fenced, PlatformRefused, CannotObserve."""
@@ -127,8 +133,8 @@ class Copy:
                 kept, found = self._ours(self.keeps.read_claim())
                 try:
                     if found.records or found.keys:
-                        ended = found.ended()
-                        ended = replace(ended, lease=replace(found.lease, expires_at=self.keeps.clock_s() - SKEW_S))
+                        over_s = self.keeps.clock_s() - SKEW_S
+                        ended = replace(found.ended(), lease=replace(found.lease, expires_at=over_s))
                         self.keeps.write_claim(ended.to_text(), over=kept)
                     else:
                         self.keeps.remove_claim(over=kept)
@@ -210,9 +216,5 @@ def parsed(kept: Kept, keeps: KeepsClaim) -> Document:
         ) from None
 
 
-def _without(document: Document, record_id: str) -> tuple[Record, ...]:
-    return tuple(record for record in document.records if record.id != record_id)
-
-
-def _others(document: Document, keys_id: str) -> tuple[OwnKeys, ...]:
-    return tuple(keys for keys in document.keys if keys.id != keys_id)
+def _without(rows: tuple[T, ...], row_id: str) -> tuple[T, ...]:
+    return tuple(row for row in rows if row.id != row_id)

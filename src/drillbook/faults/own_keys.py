@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
+from ..model import CannotObserve
 from .undo import BadUndo
 
 if TYPE_CHECKING:
@@ -58,6 +59,12 @@ class OwnKeys:
         """Every key there may be."""
         return (*self.extra, *(f"{self.prefix}-{number}" for number in range(self.count or 0)))
 
+    @property
+    def surely_ours(self) -> bool:
+        """Whether nothing else can be deleted by them: each begins as ours do, and the path names the namespace."""
+        begun = all(key.startswith(PREFIX) for key in (self.prefix, *self.extra))
+        return begun and "{key}" in self.path and self.namespace in self.path
+
     def ended(self, last_sign_s: float) -> OwnKeys:
         """Return the same with its count, for a run that is gone.
 
@@ -67,6 +74,15 @@ class OwnKeys:
         if self.count is not None:
             return self
         return replace(self, count=math.ceil(self.per_s * max(0.0, last_sign_s + _DYING_S - self.began_s)))
+
+    def noted(self, now_s: float, before: OwnKeys | None) -> OwnKeys:
+        """Return the same as a place keeps it: begun when that place first heard of it.
+
+        Args:
+            now_s: seconds since 1970 by the place's clock.
+            before: what it keeps of them already, if anything.
+        """
+        return replace(self, began_s=now_s if before is None else before.began_s)
 
     def to_json(self) -> Json:
         """Return one object."""
@@ -80,8 +96,7 @@ class OwnKeys:
             found = _SHAPE.validate_python(value)
         except ValidationError:
             raise BadUndo("not the test keys of a run of this version of Drillbook") from None
-        ours = all(key.startswith(PREFIX) for key in (found.prefix, *found.extra))
-        if not ours or "{key}" not in found.path or found.namespace not in found.path:
+        if not found.surely_ours:
             raise BadUndo("test keys that no run of ours would write")
         return found
 
@@ -89,9 +104,10 @@ class OwnKeys:
 _SHAPE = TypeAdapter(OwnKeys)
 
 
-def read_keys(path: Path) -> OwnKeys | None:
-    """Return what a file remembers; None when it cannot be read."""
+def read_keys(path: Path) -> OwnKeys:
+    """Return what a file remembers. Raises CannotObserve: what cannot be read is not nothing."""
     try:
         return OwnKeys.from_json(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, BadUndo):
-        return None
+    except (OSError, ValueError, BadUndo) as error:
+        why = f"cannot read which test keys a run has left: {path}: {error}"
+        raise CannotObserve(why, mend="look at it; when no test key is left, remove it") from None

@@ -243,6 +243,7 @@ class LocalClaim:
             before = _read_holder(fd)
             claim = cls(environment, folder, fd, _ourselves(run, 1 + (before.epoch if before else 0)))
             claim.tell(claim.holder)
+            claim.count_keys()
         except BaseException:
             os.close(fd)
             raise
@@ -291,10 +292,19 @@ class LocalClaim:
             OSError: the disk does not take it.
             PlatformRefused, CannotObserve: a target does not take it.
         """
-        here = replace(keys, began_s=time.time())
-        write_durably(self._keys_file(keys.id), json.dumps(here.to_json(), indent=1) + "\n")
+        path = self._keys_file(keys.id)
+        self._write_keys(keys.noted(time.time(), read_keys(path) if path.exists() else None))
         for copy in self.copies:
             copy.remember(keys)
+
+    def count_keys(self) -> None:
+        """Put down how many keys each run that is gone can have written, before this one's own life hides its end."""
+        last_sign_s = _last_sign_s(self.folder)
+        for path in files_of(self.folder, KEYS_SUFFIX):
+            with contextlib.suppress(OSError, CannotObserve):  # it stays as it is, and whoever asks for it is told
+                keys = read_keys(path)
+                if keys.count is None:
+                    self._write_keys(keys.ended(last_sign_s))
 
     def forget(self, keys_id: str) -> None:
         """Forget keys that are deleted. Raises PlatformRefused, CannotObserve when a target keeps them."""
@@ -306,12 +316,14 @@ class LocalClaim:
         """Return what runs that are gone may have written, as this machine and the targets remember it.
 
         Raises:
-            PlatformRefused, CannotObserve: a target cannot be read.
+            PlatformRefused, CannotObserve: a target, or a file here, cannot be read.
         """
         there = {keys.id: keys for copy in self.copies for keys in copy.read().keys if keys.count is not None}
-        files = (path for path in self.folder.glob(f"*{KEYS_SUFFIX}") if not path.name.startswith("."))
-        here = {keys.id: keys.ended(_last_sign_s(self.folder)) for keys in map(read_keys, files) if keys is not None}
-        return tuple((there | here).values())
+        here = {keys.id: keys for keys in map(read_keys, files_of(self.folder, KEYS_SUFFIX))}
+        return tuple(keys.ended(_last_sign_s(self.folder)) for keys in (there | here).values())
+
+    def _write_keys(self, keys: OwnKeys) -> None:
+        write_durably(self._keys_file(keys.id), json.dumps(keys.to_json(), indent=1) + "\n")
 
     def _keys_file(self, keys_id: str) -> Path:
         return self.folder / f"{keys_id}{KEYS_SUFFIX}"
@@ -339,6 +351,16 @@ class LocalClaim:
             self.fd = -1
 
 
+def is_name(text: str) -> bool:
+    """Say whether a text can be the name of an environment: that of a folder."""
+    return bool(text) and not text.startswith(".") and "/" not in text
+
+
+def files_of(folder: Path, suffix: str = _SUFFIX) -> tuple[Path, ...]:
+    """Return the files of a claim's folder that are written to their end: undo records, or those of another suffix."""
+    return tuple(sorted(path for path in folder.glob(f"*{suffix}") if not path.name.startswith(".")))
+
+
 def folder_of(environment: str) -> Path:
     """Return where an environment's claim and records are.
 
@@ -346,7 +368,7 @@ def folder_of(environment: str) -> Path:
         ValueError: that is no environment's name.
         CannotObserve: what would have to be a folder is none, or is not ours to read and write.
     """
-    if not environment or environment.startswith(".") or "/" in environment:
+    if not is_name(environment):
         raise ValueError(f"not the name of an environment: {environment!r}")
     folder = state_directory() / "faults" / environment
     there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
@@ -447,8 +469,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _found(folder: Path) -> tuple[Leftover, ...]:
-    paths = sorted(path for path in folder.glob(f"*{_SUFFIX}") if not path.name.startswith("."))
-    rows = (read_record(path) for path in paths)
+    rows = (read_record(path) for path in files_of(folder))
     return tuple(row for row in rows if row.record is not None or row.path.exists())
 
 

@@ -16,7 +16,7 @@ from ..polling import TimedOut, wait_until
 from ..redaction import Redactor
 from . import families as _families
 from .address import address_of
-from .records import Holder, LeftBehind, Leftover, LocalClaim, folder_of, holder_of, leftovers, read_record
+from .records import Holder, LeftBehind, Leftover, LocalClaim, files_of, folder_of, holder_of, leftovers, read_record
 from .targets import look, seize
 from .undo import BUDGET_S, BadUndo, NotUndone, perform
 
@@ -151,7 +151,7 @@ def _recover_files(path: Path, budget_s: float) -> Report:
 
 
 def _records(folder: Path) -> tuple[Leftover, ...]:
-    return tuple(read_record(path) for path in sorted(folder.glob("*.json")) if path.name[0] != ".")
+    return tuple(read_record(path) for path in files_of(folder))
 
 
 def _all(found: tuple[Leftover, ...], heal: Callable[[Leftover], Row]) -> tuple[Row, ...]:

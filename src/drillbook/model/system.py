@@ -134,6 +134,11 @@ class System:
     shared: Shared | None = field(default=None, compare=False, repr=False)
     """What the probes of one round share; None outside of a round, where everything is read anew."""
 
+    @property
+    def ways_in(self) -> tuple[Instance, ...]:
+        """Where clients come in: the entry, or else every instance."""
+        return (self.entry,) if self.entry else self.instances
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

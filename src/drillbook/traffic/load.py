@@ -229,10 +229,9 @@ def _require_locust() -> None:
 
 
 def _service(system: System) -> Service:
-    found = (system.entry,) if system.entry else system.instances
-    if not any(instance.url for instance in found):
+    if not any(instance.url for instance in system.ways_in):
         raise CannotObserve("the environment names no address of the API", mend="set its url or instances")
-    return Service.of(found)
+    return Service.of(system.ways_in)
 
 
 @contextmanager
