@@ -21,14 +21,16 @@ _NODES = 3
 def find(kubectl: Kubectl) -> str | None:
     """Return ``http://host:port`` of the Service that answers from here, None when none does. Raises LabError.
 
-    A node's own address comes first, as users outside the cluster have it; then the node that is this machine; then
-    the cluster's inner address, which only its nodes reach.
+    The cluster's inner address comes first, which only its nodes reach; then the nodes' own, as users outside the
+    cluster have them; then the node that is this machine. A client on a node must not take the node's own address: an
+    attempt while no pod is ready leaves a conntrack entry without translation behind (kube-proxy refuses it in INPUT,
+    after loopback has confirmed it), and for two minutes each later attempt from the same source port is refused.
     """
     service = kubectl.json("get", "service", SERVICE)["spec"]
     port = next(row for row in service["ports"] if row["name"] == _PORT)
     outer = port.get("nodePort")
     hosts = [*_nodes(kubectl), "127.0.0.1"] if outer else []
-    found = [*((host, int(outer)) for host in hosts), (str(service["clusterIP"]), int(port["port"]))]
+    found = [(str(service["clusterIP"]), int(port["port"])), *((host, int(outer)) for host in hosts)]
     end = time.monotonic() + _ALL_TRIES_S  # kube-proxy may be a moment behind
     while time.monotonic() < end:
         for host, number in found:
