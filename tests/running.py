@@ -52,8 +52,8 @@ class Run:
         return {row["id"]: row["verdict"] for row in self.summary["verdicts"]}
 
     def broken(self) -> set[str]:
-        """The ids that are not MET."""
-        return {name for name, verdict in self.verdicts().items() if verdict != "MET"}
+        """The ids that are not MET, once or each time that they were judged."""
+        return {row["id"] for row in self.summary["verdicts"] if row["verdict"] != "MET"}
 
 
 def gate(environment: Path | str, *arguments: str, reports: Path, variables: dict[str, str] | None = None) -> Run:

@@ -1,17 +1,19 @@
 """Which test holds which statement on which platform: what is held, what waits, what is a person's duty.
 
-Held means that a test journals a verdict on the platform and that a planted defect flips it there: ``lab/defects.toml``
-names both, and the negative controls prove every line of it on each platform that it names.
+Held means that a test journals a verdict on the platform and that a planted defect has been seen to flip it there:
+``lab/defects.toml`` says which defect breaks what, and ``lab/control_runs.json`` is the record of the negative controls
+that planted it. What the one says and the other has not shown is declared.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from . import carried, catalogue, rows
+from .control_runs import ControlRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,11 @@ class Traced:
 
     entry: catalogue.Entry
     state: str
-    """held, waiting or human."""
+    """held, declared, waiting or human."""
     platforms: tuple[str, ...] = ()
-    """Where it is held."""
+    """Where it is held; of one that is declared, where it is said to be."""
     proofs: tuple[str, ...] = ()
-    """The planted defects that flip it."""
+    """The planted defects that flip it there."""
     test: str | None = None
     """The test that judges it, where there is one."""
 
@@ -33,45 +35,80 @@ class Traced:
 class Counts:
     """How a system's statements stand."""
 
-    held: int
-    waiting: int
-    human: int
+    held: int = 0
+    declared: int = 0
+    waiting: int = 0
+    human: int = 0
 
     def __str__(self) -> str:
-        return f"{self.held} held, {self.waiting} waiting, {self.human} human"
+        return f"{self.held} held, {self.declared} declared, {self.waiting} waiting, {self.human} human"
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.held + other.held,
+            self.declared + other.declared,
+            self.waiting + other.waiting,
+            self.human + other.human,
+        )
 
 
-def trace(system: str) -> tuple[Traced, ...]:
-    """Return all statements of a system with what holds them."""
-    proven = _proven()
+def trace(system: str, runs: Iterable[ControlRun]) -> tuple[Traced, ...]:
+    """Return all statements of a system with what holds them.
+
+    Args:
+        system: a name of the catalogue.
+        runs: what the negative controls have shown (``control_runs.read()``).
+    """
+    shown = {(run.defect, run.platform): run for run in runs}
+    declared, proven = _Proofs(), _Proofs()
+    for name, platform, statement in _declared():
+        declared.add(statement, platform, name)
+        run = shown.get((name, platform))
+        if run is not None and statement in run.flipped:
+            proven.add(statement, platform, name)
     tests = rows.tests()
-    return tuple(_traced(entry, proven.get(entry.id, {}), tests.get(entry.id)) for entry in catalogue.entries(system))
+    return tuple(_traced(entry, proven, declared, tests.get(entry.id)) for entry in catalogue.entries(system))
 
 
 def count(traced: tuple[Traced, ...]) -> Counts:
     """Count the states."""
     states = [one.state for one in traced]
-    return Counts(states.count("held"), states.count("waiting"), states.count("human"))
+    return Counts(*(states.count(state) for state in ("held", "declared", "waiting", "human")))
 
 
-def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], test: str | None) -> Traced:
+class _Proofs:
+    """Which defects flip which statement on which platform."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, dict[str, set[str]]] = {}
+
+    def add(self, statement: str, platform: str, defect: str) -> None:
+        self._found.setdefault(statement, {}).setdefault(platform, set()).add(defect)
+
+    def of(self, statement: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the platforms and the defects, sorted; both empty where nothing flips it."""
+        found = self._found.get(statement, {})
+        return tuple(sorted(found)), tuple(sorted(set[str]().union(*found.values())))
+
+
+def _traced(entry: catalogue.Entry, proven: _Proofs, declared: _Proofs, test: str | None) -> Traced:
     if entry.human:
         return Traced(entry, "human")
-    if proofs and test:
-        names = sorted({name for found in proofs.values() for name in found})
-        return Traced(entry, "held", tuple(sorted(proofs)), tuple(names), test)
+    if test:
+        for state, proofs in (("held", proven), ("declared", declared)):
+            platforms, defects = proofs.of(entry.id)
+            if defects:
+                return Traced(entry, state, platforms, defects, test)
     return Traced(entry, "waiting", test=test)
 
 
-def _proven() -> dict[str, dict[str, list[str]]]:
-    """Return ``{statement id: {platform: [planted defects that flip it]}}``, each where a row is judged."""
+def _declared() -> Iterator[tuple[str, str, str]]:
+    """Yield each planted defect, a platform, and a statement that it must flip there."""
     path = carried.root() / "lab" / "defects.toml"
-    found: dict[str, dict[str, list[str]]] = {}
     for name, row in tomllib.loads(path.read_text("utf-8")).items():
         for platform in row["platforms"]:
             for statement in broken_on(row, platform):
-                found.setdefault(statement, {}).setdefault(platform, []).append(name)
-    return found
+                yield name, platform, statement
 
 
 def broken_on(row: Mapping[str, Any], platform: str) -> set[str]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import socket
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drillbook import labs
-from drillbook.trace import broken_on
 
-from ..running import ROOT, Run, disrupt, gate, tell
+from ..running import Run, disrupt, gate, tell
+from .packs import CONTROLS, Pack, prove
 
-CONTROLS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
 HERE = {name: row for name, row in CONTROLS.items() if "process" in row["platforms"]}
 SMOKE = [name for name, row in HERE.items() if row.get("stage", "smoke") == "smoke"]
 DISRUPTIVE = [name for name, row in HERE.items() if row.get("stage") in {"chaos", "load"}]
@@ -29,7 +28,7 @@ PREFLIGHT = [
 
 
 @contextlib.contextmanager
-def lab(row: dict[str, Any]) -> Iterator[Path]:
+def lab(row: Mapping[str, Any]) -> Iterator[Path]:
     """Bring up a lab with the defect planted; give its environment file."""
     planted = labs.bring_up("config-manager", *[word for one in row.get("plant", []) for word in ("--defect", one)])
     try:
@@ -46,18 +45,21 @@ def lab(row: dict[str, Any]) -> Iterator[Path]:
 
 @pytest.mark.parametrize("name", SMOKE)
 def test_a_planted_defect_flips_exactly_what_it_names(name: str, tmp_path: Path) -> None:
-    with lab(CONTROLS[name]) as environment:
-        run = gate(environment, reports=tmp_path)
-    expect_broken(run, CONTROLS[name]["breaks"])
+    def look(row: Mapping[str, Any]) -> Run:
+        with lab(row) as environment:
+            return gate(environment, reports=tmp_path)
+
+    prove(Pack.of("process", [name]), look)
 
 
 @pytest.mark.parametrize("name", DISRUPTIVE)
 def test_a_defect_under_disruption_flips_exactly_what_it_names(name: str, tmp_path: Path) -> None:
-    row = CONTROLS[name]
-    with lab(row) as environment:
-        allowed = allow_all(environment, tmp_path, rto_s=row.get("rto_s", 30))
-        run = disrupt(allowed, row["tests"], reports=tmp_path / "reports")
-    expect_broken(run, broken_on(row, "process"))
+    def look(row: Mapping[str, Any]) -> Run:
+        with lab(row) as environment:
+            allowed = allow_all(environment, tmp_path, rto_s=row.get("rto_s", 30))
+            return disrupt(allowed, row["tests"], reports=tmp_path / "reports")
+
+    prove(Pack.of("process", [name]), look)
 
 
 def allow_all(environment: Path, folder: Path, *, rto_s: float = 30) -> Path:
@@ -78,27 +80,20 @@ def test_a_healthy_system_is_met_in_every_criterion(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "platform"), PREFLIGHT)
 def test_a_preflight_defect_flips_exactly_what_it_names(name: str, platform: str, tmp_path: Path) -> None:
-    row = CONTROLS[name]
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
-        free = other.getsockname()[1]
-        other.close()
-        ports = [server.getsockname()[1] if row.get("occupy") else free]
-        facts: dict[str, Any] = {"preflight": {"ports": ports, "resolve": ["localhost"]}}
-        overlay = row.get("environment", {})
-        facts = {**facts, **overlay, "preflight": {**facts["preflight"], **overlay.get("preflight", {})}}
-        environment = tmp_path / "planted.toml"
-        environment.write_text(_toml(facts, platform))
-        # The load of the machine that runs the tests is not ours to plant.
-        run = gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=tmp_path / "reports")
-    expect_broken(run, row["breaks"])
+    def look(row: Mapping[str, Any]) -> Run:
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
+            free = other.getsockname()[1]
+            other.close()
+            ports = [server.getsockname()[1] if row.get("occupy") else free]
+            facts: dict[str, Any] = {"preflight": {"ports": ports, "resolve": ["localhost"]}}
+            overlay = row.get("environment", {})
+            facts = {**facts, **overlay, "preflight": {**facts["preflight"], **overlay.get("preflight", {})}}
+            environment = tmp_path / "planted.toml"
+            environment.write_text(_toml(facts, platform))
+            # The load of the machine that runs the tests is not ours to plant.
+            return gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=tmp_path / "reports")
 
-
-def expect_broken(run: Run, ids: Iterable[str]) -> None:
-    """Compare what flipped with what must; the exit status says the same."""
-    assert run.broken() == set(ids), run.output
-    outcomes = {run.verdicts()[name] for name in ids}
-    warning_only = outcomes == {"UNKNOWN"}
-    assert run.exit_status == (10 if warning_only else 1), run.output
+    prove(Pack.of(platform, [name]), look)
 
 
 def _toml(facts: dict[str, Any], platform: str) -> str:

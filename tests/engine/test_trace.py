@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
+from pathlib import Path
 
-from drillbook import catalogue, rows, trace
+import pytest
+
+from drillbook import catalogue, control_runs, rows, trace
+from drillbook.control_runs import ControlRun
 
 from ..running import ROOT
 
@@ -42,10 +47,52 @@ def test_every_planted_defect_breaks_something_that_a_test_judges() -> None:
         assert set(row["breaks"]) <= judged.keys(), name
 
 
-def test_held_needs_a_test_and_a_planted_defect() -> None:
-    traced = {one.entry.id: one for one in trace.trace("config-manager")}
-    assert traced["config-manager.verify.success-health"].state == "held"
-    assert traced["config-manager.preflight.cpu-load"].state == "waiting"
-    assert traced["config-manager.shutdown.notify-users"].state == "human"
-    counts = trace.count(tuple(traced.values()))
-    assert (counts.held + counts.waiting + counts.human, counts.human) == (271, 39)
+HEALTH = "config-manager.verify.success-health"
+SHOWN = ControlRun("degraded-status", "process", frozenset({HEALTH}), "unknown", "2026-01-01T00:00:00Z")
+
+
+def state_of(statement: str, *runs: ControlRun) -> trace.Traced:
+    return next(one for one in trace.trace("config-manager", runs) if one.entry.id == statement)
+
+
+def test_held_needs_a_test_and_a_control_run_that_has_flipped_it() -> None:
+    found = state_of(HEALTH, SHOWN)
+    assert (found.state, found.platforms, found.proofs) == ("held", ("process",), ("degraded-status",))
+    assert state_of("config-manager.preflight.cpu-load", SHOWN).state == "waiting"
+    assert state_of("config-manager.shutdown.notify-users", SHOWN).state == "human"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        replace(SHOWN, flipped=frozenset({"config-manager.health.status-healthy"})),
+        replace(SHOWN, platform="kubernetes"),
+        replace(SHOWN, defect="no-uptime"),
+    ],
+    ids=["flipped-another", "on-another-platform", "by-another-defect"],
+)
+def test_what_no_control_run_has_shown_is_declared_and_not_held(run: ControlRun) -> None:
+    assert state_of(HEALTH).state == "declared"
+    assert state_of(HEALTH, run).state == "declared"
+
+
+def test_every_statement_is_counted_once() -> None:
+    counts = trace.count(trace.trace("config-manager", [SHOWN]))
+    assert (counts.held + counts.declared + counts.waiting + counts.human, counts.human) == (271, 39)
+
+
+def test_a_record_keeps_the_newest_run_of_each_defect_on_each_platform(tmp_path: Path) -> None:
+    file = tmp_path / "control_runs.json"
+    assert control_runs.read(file) == ()
+    newer = replace(SHOWN, at="2026-02-01T00:00:00Z", beside=("no-metrics",))
+    elsewhere = replace(SHOWN, platform="compose")
+    control_runs.write((newer, SHOWN, elsewhere), file)
+    assert control_runs.read(file) == (elsewhere, newer)
+
+
+@pytest.mark.parametrize("text", ["no JSON", '[{"defect": "no-metrics"}]', '{"defect": 1}'])
+def test_a_record_that_cannot_be_read_is_said_with_its_name(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "control_runs.json"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=f"{file}: expected a list of control runs"):
+        control_runs.read(file)

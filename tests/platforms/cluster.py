@@ -10,7 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,7 +188,7 @@ def alone() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def planted(cluster: Cluster, row: dict[str, Any]) -> Iterator[None]:
+def planted(cluster: Cluster, row: Mapping[str, Any]) -> Iterator[None]:
     """Plant a row of lab/defects.toml, and take it out again."""
     names = [one.partition("=")[0] for one in row.get("plant", [])]
     cluster.renew(names)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,10 @@ from drillbook.polling import wait_until
 from drillbook.probes.components import Components
 from lab.compose import engine
 
-from ..controls.test_planted_defects import CONTROLS, expect_broken
-from ..running import ROOT, gate
+from ..controls.packs import CONTROLS, Pack, packs, prove
+from ..running import ROOT, Run, gate
 from .project import COPIES, Planted, await_balancer, drillbook_lab, need_compose, need_sdk
 
-SMOKE = [
-    name for name, row in CONTROLS.items() if "compose" in row["platforms"] and row.get("stage", "smoke") == "smoke"
-]
 START_S = 30.0
 FACTS = Facts("compose", None, clock_skew_s=2.0)
 
@@ -88,31 +86,38 @@ def test_the_workers_of_xdist_ask_the_platform_for_the_same_instances(lab: Path,
     assert run.exit_status == 0, run.output
 
 
-@pytest.mark.parametrize("name", SMOKE)
-def test_a_planted_defect_flips_exactly_what_it_names(name: str, planted: Planted, tmp_path: Path) -> None:
-    row = CONTROLS[name]
-    broken = [*row["breaks"], *row.get("breaks_also", {}).get("compose", [])]
-    lab = planted.have(*row.get("plant", []), *[f"--logging={driver}" for driver in [row.get("logging")] if driver])
-    stopped = tuple(f"{service}-1" for service in row.get("stop", []))
+@pytest.mark.parametrize("pack", packs("compose", "smoke"), ids=str)
+def test_planted_defects_flip_exactly_what_they_name(pack: Pack, planted: Planted, tmp_path: Path) -> None:
+    def look(row: Mapping[str, Any]) -> Run:
+        driver = row.get("logging")
+        lab = planted.have(*row["plant"], *([f"--logging={driver}"] if driver else []))
+        with _broken(lab, row):
+            return gate(lab, reports=tmp_path)
+
+    prove(pack, look)
+
+
+@contextlib.contextmanager
+def _broken(lab: Path, row: Mapping[str, Any]) -> Iterator[None]:
+    """Have the containers of a row stopped and removed while it is entered."""
+    stopped = tuple(f"{service}-1" for service in row["stop"])
     compose = load(lab).systems["config-manager"].compose
     assert compose is not None
     project = Project(compose)
-    removed = row.get("remove", [])
     try:
         for container in stopped:
             project.stop(container, grace_s=5)
-        for service in removed:
+        for service in row["remove"]:
             _remove(project, service)
         await_balancer(lab, serving=row.get("serving", len(COPIES)))
-        run = gate(lab, reports=tmp_path)
+        yield
     finally:
-        for service in removed:
+        for service in row["remove"]:
             compose_program.up(compose, service, copies=1)
         for container in stopped:
             project.start(container)
         if stopped:
             await_running(project, *stopped, *COPIES)
-    expect_broken(run, broken)
 
 
 def _remove(project: Project, service: str) -> None:
@@ -267,33 +272,38 @@ def _blind(folder: Path, host: str) -> Path:
 # -- preflight of the project's files; no engine is asked
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["healthy", *(name for name, row in CONTROLS.items() if "compose" in row["platforms"] and row.get("project"))],
-)
+def test_the_preflight_of_a_whole_project_is_met(tmp_path: Path) -> None:
+    run = _preflight({}, tmp_path)
+    assert run.exit_status == 0, run.output
+    assert len(run.verdicts()) == 7
+
+
+PROJECT = [name for name, row in CONTROLS.items() if "compose" in row["platforms"] and row.get("project")]
+
+
+@pytest.mark.parametrize("name", PROJECT)
 def test_a_preflight_defect_flips_exactly_what_it_names(name: str, tmp_path: Path) -> None:
-    row = CONTROLS.get(name, {"project": {}, "breaks": []})
+    prove(Pack.of("compose", [name]), lambda row: _preflight(row["project"], tmp_path))
+
+
+def _preflight(project: Mapping[str, str], folder: Path) -> Run:
+    """Judge a project's directory that lacks a file, or whose .env has another line for the key."""
     files = {
         "docker-compose.yml": "services: {}\n",
-        ".env": f"{row['project'].get('env', KEY)}\nDB_PASSWORD=secret-one\n",
+        ".env": f"{project.get('env', KEY)}\nDB_PASSWORD=secret-one\n",
     }
-    folder = tmp_path / "project"
-    folder.mkdir()
+    (folder / "project").mkdir()
     for file, text in files.items():
-        if file != row["project"].get("without"):
-            (folder / file).write_text(text)
-    environment = tmp_path / "planted.toml"
+        if file != project.get("without"):
+            (folder / "project" / file).write_text(text)
+    environment = folder / "planted.toml"
     environment.write_text(
         'name = "planted"\nplatform = "compose"\n[compose]\nproject = "p"\ndirectory = "project"\n'
         '[systems.config-manager.preflight]\nports = [9]\nresolve = ["localhost"]\n'
     )
-    run = gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=tmp_path / "reports")
-    assert len(run.verdicts()) == 7
-    if row["breaks"]:
-        expect_broken(run, row["breaks"])
-    else:
-        assert run.exit_status == 0, run.output
+    run = gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=folder / "reports")
     assert "secret-one" not in (run.directory / "journal.jsonl").read_text("utf-8")
+    return run
 
 
 KEY = "ENCRYPTION_KEY='AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,12 @@ from drillbook.platforms import (
 )
 from drillbook.platforms.kubernetes import KubernetesPlatform, api_of
 from drillbook.platforms.kubernetes.watch import Changed, Listed, watch
-from drillbook.trace import broken_on
 
-from ..running import ROOT
+from ..controls.packs import CONTROLS, Pack, packs, prove
+from ..running import Run
 from .api_proxy import api_says
 from .cluster import Cluster, alone, planted
 
-ROWS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8"))
-STAGES = {"smoke", "preflight"}
-HERE = {
-    name: row for name, row in ROWS.items() if "kubernetes" in row["platforms"] and row.get("stage", "smoke") in STAGES
-}
 EXPIRED = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version: 1"}}
 LOOKING = ["get pods", "list pods", "get pods/log", "list services", "list deployments.apps", "list statefulsets.apps"]
 LOOKING += [
@@ -245,23 +240,22 @@ def test_a_missing_namespace_is_not_met(cluster: Cluster, tmp_path: Path) -> Non
     assert run.verdicts() == {"config-manager.startup.kubernetes-namespace": "NOT_MET"}, run.output
 
 
-@pytest.mark.parametrize("name", HERE)
-def test_a_planted_defect_flips_exactly_what_it_names(cluster: Cluster, name: str, tmp_path: Path) -> None:
-    row = HERE[name]
-    ids = broken_on(row, "kubernetes")
-    assert ids, "nothing that it breaks applies to Kubernetes"
-    stage = row.get("stage", "smoke")
-    environment: str | Path = preflight_environment(cluster) if stage == "preflight" else "kubernetes"
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(alone())
-        stack.enter_context(planted(cluster, row))
-        if says := row.get("api_says"):
-            path = says["path"].format(namespace=cluster.namespace)
-            told = cluster.folder / "environment.toml"
-            environment = stack.enter_context(api_says(told, path, says["status"], folder=tmp_path))
-        run = cluster.gate(tmp_path / "reports", "-m", stage, environment=environment)
-    assert run.broken() == ids, run.output
-    assert run.exit_status in {1, 10}
+@pytest.mark.parametrize("pack", [*packs("kubernetes", "smoke"), *packs("kubernetes", "preflight")], ids=str)
+def test_planted_defects_flip_exactly_what_they_name(cluster: Cluster, pack: Pack, tmp_path: Path) -> None:
+    stage = CONTROLS[pack.names[0]].get("stage", "smoke")
+
+    def look(row: Mapping[str, Any]) -> Run:
+        environment: str | Path = preflight_environment(cluster) if stage == "preflight" else "kubernetes"
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(alone())
+            stack.enter_context(planted(cluster, row))
+            if says := row.get("api_says"):
+                path = says["path"].format(namespace=cluster.namespace)
+                told = cluster.folder / "environment.toml"
+                environment = stack.enter_context(api_says(told, path, says["status"], folder=tmp_path))
+            return cluster.gate(tmp_path / "reports", "-m", stage, environment=environment)
+
+    prove(pack, look)
 
 
 def test_what_is_not_discovered_is_one_hidden_instance_with_the_reason(tmp_path: Path) -> None:

@@ -5,23 +5,18 @@ What they measure is time: these run alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from drillbook.trace import broken_on
-
-from ..controls.test_planted_defects import CONTROLS, allow_all
-from ..running import disrupt
+from ..controls.packs import Pack, packs, prove
+from ..controls.test_planted_defects import allow_all
+from ..running import Run, disrupt
 from .grounds import PLATFORMS, Ground
 
-ELSEWHERE = [name for name in PLATFORMS if name != "process"]
-CASES = [
-    (platform, name)
-    for platform in ELSEWHERE
-    for name, row in CONTROLS.items()
-    if row.get("stage") == "chaos" and platform in row["platforms"]
-]
+CASES = [pack for platform in PLATFORMS if platform != "process" for pack in packs(platform, "chaos")]
 
 
 def test_all_scenarios_and_the_drill_are_met_on_a_healthy_system(ground: Ground, tmp_path: Path) -> None:
@@ -33,11 +28,11 @@ def test_all_scenarios_and_the_drill_are_met_on_a_healthy_system(ground: Ground,
     assert len(ground.have(ground.count)) == ground.count
 
 
-@pytest.mark.parametrize(("ground", "name"), CASES, indirect=["ground"])
-def test_a_defect_under_disruption_flips_exactly_what_it_names(ground: Ground, name: str, tmp_path: Path) -> None:
-    row = CONTROLS[name]
-    with ground.planted(row):
-        environment = allow_all(ground.file, tmp_path, rto_s=row.get("rto_s", 60))
-        run = disrupt(environment, row["tests"], reports=tmp_path / "reports")
-    assert run.broken() == broken_on(row, ground.name), run.output
-    assert run.exit_status == 1, run.output
+@pytest.mark.parametrize(("ground", "pack"), [(pack.platform, pack) for pack in CASES], indirect=["ground"], ids=str)
+def test_defects_under_disruption_flip_exactly_what_they_name(ground: Ground, pack: Pack, tmp_path: Path) -> None:
+    def look(row: Mapping[str, Any]) -> Run:
+        with ground.planted(row):
+            environment = allow_all(ground.file, tmp_path, rto_s=row.get("rto_s", 60))
+            return disrupt(environment, row["tests"], reports=tmp_path / "reports")
+
+    prove(pack, look)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,10 @@ from drillbook.model import CannotObserve, SystemdHost
 from drillbook.platforms import KeepsClaim, Kills, Lists, Missing, Pauses, ReadsLogs, Starts, Stops, platform_of
 from drillbook.platforms.systemd import Units
 from drillbook.polling import wait_until
-from drillbook.trace import broken_on
 
-from ..running import ROOT, Run, gate
+from ..controls.packs import Pack, packs, prove
+from ..running import Run, gate
 from .host import Host
-
-CONTROLS: dict[str, dict[str, Any]] = {
-    name: row
-    for name, row in tomllib.loads((ROOT / "lab" / "defects.toml").read_text("utf-8")).items()
-    if "systemd" in row["platforms"]
-}
-SMOKE = [name for name, row in CONTROLS.items() if row.get("stage", "smoke") == "smoke"]
-PREFLIGHT = [name for name, row in CONTROLS.items() if row.get("stage") == "preflight"]
-
 
 del _families  # imported for its registrations
 
@@ -194,38 +186,32 @@ def test_a_missing_unit_is_not_met_and_not_a_broken_eye(host: Host) -> None:
     assert next(unit for unit in listed if unit.component == "worker").load_state == "not-found"
 
 
-@pytest.mark.parametrize("name", SMOKE)
-def test_a_planted_defect_flips_exactly_what_it_names(machine: Host, name: str, tmp_path: Path) -> None:
-    row = CONTROLS[name]
-    with machine.planted(row):
-        run = gate("systemd", reports=tmp_path)
-    expect_broken(run, row)
+@pytest.mark.parametrize("pack", packs("systemd", "smoke"), ids=str)
+def test_planted_defects_flip_exactly_what_they_name(machine: Host, pack: Pack, tmp_path: Path) -> None:
+    def look(row: Mapping[str, Any]) -> Run:
+        with machine.planted(row):
+            return gate("systemd", reports=tmp_path)
+
+    prove(pack, look)
 
 
-@pytest.mark.parametrize("name", PREFLIGHT)
-def test_a_preflight_defect_flips_exactly_what_it_names(machine: Host, name: str, tmp_path: Path) -> None:
-    row = CONTROLS[name]
-    with machine.planted(row):
-        if not row.get("occupy"):
-            machine.units.stop("api", grace_s=12)
-        environment = _with_facts(machine.environment, row.get("environment", {}), tmp_path / "planted.toml")
-        # The load of the machine that runs the tests is not ours to plant.
-        run = gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=tmp_path / "reports")
-    expect_broken(run, row)
+@pytest.mark.parametrize("pack", packs("systemd", "preflight"), ids=str)
+def test_preflight_defects_flip_exactly_what_they_name(machine: Host, pack: Pack, tmp_path: Path) -> None:
+    def look(row: Mapping[str, Any]) -> Run:
+        with machine.planted(row):
+            if not row.get("occupy"):
+                machine.units.stop("api", grace_s=12)
+            environment = _with_facts(machine.environment, row.get("environment", {}), tmp_path / "planted.toml")
+            # The load of the machine that runs the tests is not ours to plant.
+            return gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=tmp_path / "reports")
+
+    prove(pack, look)
 
 
 def test_the_preflight_of_a_host_before_the_deploy_is_met(calm: Host, tmp_path: Path) -> None:
     calm.units.stop("api", grace_s=12)
     run = gate("systemd", "-m", "preflight", "-k", "not cpu-load", reports=tmp_path)
     assert run.exit_status == 0, run.output
-
-
-def expect_broken(run: Run, row: dict[str, Any]) -> None:
-    """Compare what flipped with what must; the exit status says the same."""
-    expected = broken_on(row, "systemd")
-    assert run.broken() == expected, run.output
-    outcomes = {run.verdicts()[name] for name in expected}
-    assert run.exit_status == (10 if outcomes == {"UNKNOWN"} else 1), run.output
 
 
 def _state(host: Host, name: str) -> str:

@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
     trace = commands.add_parser("trace", help="which test holds which statement of the runbooks")
     trace.add_argument("system", nargs="*", help="systems (all)")
-    trace.add_argument("--state", choices=["held", "waiting", "human"], help="show these alone")
+    trace.add_argument("--state", choices=["held", "declared", "waiting", "human"], help="show these alone")
     trace.set_defaults(run=_trace)
     return parser
 
@@ -226,7 +226,7 @@ def _judge(options: argparse.Namespace) -> int:
 
 
 def _trace(options: argparse.Namespace) -> int:
-    from .. import catalogue, trace  # noqa: PLC0415 - see the module
+    from .. import catalogue, control_runs, trace  # noqa: PLC0415 - see the module
 
     unknown = [name for name in options.system if name not in catalogue.SYSTEMS]
     if unknown:
@@ -235,15 +235,19 @@ def _trace(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 4
-    total = trace.Counts(0, 0, 0)
+    total = trace.Counts()
+    try:
+        runs = control_runs.read()
+    except ValueError as error:
+        print(f"drillbook trace: {error}", file=sys.stderr)
+        return 4
     for system in options.system or catalogue.SYSTEMS:
-        traced = trace.trace(system)
+        traced = trace.trace(system, runs)
         for one in traced:
             if options.state in {None, one.state}:
                 print(_traced_line(one))
-        counts = trace.count(traced)
-        total = trace.Counts(total.held + counts.held, total.waiting + counts.waiting, total.human + counts.human)
-        print(f"{system}: {counts}\n")
+        total += trace.count(traced)
+        print(f"{system}: {trace.count(traced)}\n")
     print(total)
     return 0
 
@@ -255,6 +259,9 @@ def _traced_line(one: object) -> str:
     if one.state == "held":
         where = f"by {one.test} on {', '.join(one.platforms)}; flipped by {', '.join(one.proofs)}"
         return f"held     {one.entry.id}   {where}"
+    if one.state == "declared":
+        names = ", ".join(one.proofs)
+        return f"declared {one.entry.id}   by {one.test}; no control run on record has it flipped by {names}"
     if one.state == "human":
         return f"human    {one.entry.id}   {one.entry.heading}"
     why = f"judged by {one.test}, no planted defect flips it yet" if one.test else f"for a {one.entry.use}"
