@@ -90,11 +90,12 @@ def prove(pack: Pack, look: Callable[[Mapping[str, Any]], Run]) -> None:
         expect_broken(run, pack.ids)
         kept.add(pack.platform, {name: broken_on(CONTROLS[name], pack.platform) for name in pack.names}, run)
         return
+    broken = run.broken()  # now: the next look is the newest run of the same folder
     for one in pack.alone():
         prove(one, look)
     raise AssertionError(
         f"each of {pack.names} flips what it names, and together they flip more or less: say apart of one of them\n"
-        f"not flipped: {sorted(pack.ids - run.broken())}\ntoo many: {sorted(run.broken() - pack.ids)}\n{run.output}"
+        f"not flipped: {sorted(pack.ids - broken)}\ntoo many: {sorted(broken - pack.ids)}\n{run.output}"
     )
 
 
