@@ -258,7 +258,7 @@ def test_a_log_that_says_no_level_anywhere_cannot_be_free_of_errors() -> None:
 
 @pytest.mark.parametrize(
     ("started_at", "expected"),
-    [("2026-11-21T09:58:55Z", Outcome.MET), ("2026-11-21T09:00:00Z", Outcome.UNKNOWN), (None, Outcome.MET)],
+    [("2026-11-21T09:58:55Z", Outcome.MET), ("2026-11-21T09:00:00Z", Outcome.UNKNOWN), (None, Outcome.UNKNOWN)],
 )
 def test_a_log_that_was_rotated_away_does_not_reach_back(started_at: str | None, expected: Outcome) -> None:
     young = log("2026-11-21T09:59:00Z INFO serving", started_at=started_at)

@@ -77,7 +77,8 @@ def started_with(messages: tuple[str, ...], position: int) -> Accepts[LogReading
 
     def check(log: LogReading, skew_s: float) -> Finding:
         if log.started_at is None:
-            return unknown("the platform cannot say when the instance started")
+            why = f": {log.start_unknown}" if log.start_unknown else ""
+            return unknown(f"the platform cannot say when the instance started{why}")
         here = first_said(log.since_start, wanted)
         if here is None:
             return _not_said(log, wanted, skew_s)

@@ -50,6 +50,8 @@ class LogReading:
     newest_at: str | None
     levels_known: bool = True
     """Whether any entry says its level: without, the absence of errors says nothing."""
+    start_unknown: str = ""
+    """Why it cannot be said when the instance started, where the platform should say it and did not."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,16 @@ class Logs(ReadingProbe[LogReading]):
         text = reads.read_log(target.instance, limit_bytes=_LIMIT_BYTES)
         if not any(line.strip() for line in text.lines):
             raise CannotObserve("the log is empty", mend="check that the service logs to this place")
-        started_at = None
-        if not isinstance(lists, Missing):
-            started_at = next((found.started_at for found in lists.list_instances() if found.name == target.name), None)
+        started_at, start_unknown = None, ""
+        try:
+            if not isinstance(lists, Missing):
+                states = lists.list_instances()
+                started_at = next((found.started_at for found in states if found.name == target.name), None)
+        except CannotObserve as error:  # what was read is there all the same
+            start_unknown = f"{error.reason}; {error.mend}"
         read = sort(text, taken_at=clock.now(), started_at=started_at, seek=self.seek)
         if started_at is None or len(read.since_start) == len(self.seek):
-            return read
+            return replace(read, start_unknown=start_unknown)
         since_s = clock.parse(started_at).timestamp()
         return with_start(read, reads.search_log(target.instance, self.seek, since_s=since_s), self.seek)
 
@@ -135,9 +141,12 @@ def _since_start(found: Sequence[Dated], start: dt.datetime | None, seek: tuple[
 
 
 def _reaches_back(text: LogText, oldest: dt.datetime | None, begin: dt.datetime, start: dt.datetime | None) -> bool:
-    """Say whether a log reaches back to a moment, or to the start of an instance that is younger."""
-    if oldest is None:
-        return text.whole
-    if oldest <= begin:
+    """Say whether a log reaches back to a moment, or to the start of an instance that is younger.
+
+    Where no start is known, only the moment counts: a log that was rotated just now is whole, and proves nothing.
+    """
+    if oldest is not None and oldest <= begin:
         return True
-    return text.whole and (start is None or oldest <= start + dt.timedelta(seconds=FIRST_WORDS_S))
+    if start is None:
+        return False
+    return text.whole and (oldest is None or oldest <= start + dt.timedelta(seconds=FIRST_WORDS_S))
