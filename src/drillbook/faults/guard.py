@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..model import CannotObserve
@@ -54,10 +54,15 @@ def permit(
 
 
 def permit_each(
-    environment: Environment, disrupt: str | None, blasts: Iterable[Blast], *, claim: LocalClaim | None = None
+    environment: Environment,
+    disrupt: str | None,
+    blasts: Iterable[Blast],
+    *,
+    active: Iterable[Blast] = (),
+    claim: LocalClaim | None = None,
 ) -> Iterator[Refusal | None]:
     """Say the same of faults that follow one another, each with those before it still active."""
-    before: list[Blast] = []
+    before = list(active)
     for blast in blasts:
         yield permit(environment, disrupt, blast, active=before, claim=claim)
         before.append(blast)
@@ -175,29 +180,43 @@ def _not_borne(environment: Environment, system: System) -> Refusal | None:
 
 
 def _too_much(environment: Environment, blasts: Iterable[Blast]) -> Refusal | None:
-    """Count all that would be hit at once; an instance that two faults hit counts once."""
+    """Count all that would be hit at once, each system's component apart; what two faults hit counts once."""
     limits = environment.disruption.at_most
-    hit: dict[str, set[str]] = {}
-    totals: dict[str, int] = {}
-    for blast in blasts:
-        hit.setdefault(blast.component, set()).update(blast.instances)
-        totals[blast.component] = max(blast.of_total, totals.get(blast.component, 0))
-    count = sum(len(names) for names in hit.values())
+    hit = _hit_together(blasts)
+    count = sum(len(one.instances) for one in hit)
     if count > limits.instances:
-        names = ", ".join(name for found in hit.values() for name in sorted(found))
         return Refusal(
-            f"{count} instances would be hit ({names}), at most {limits.instances} may be; "
+            f"{count} instances would be hit ({_by_system(hit)}), at most {limits.instances} may be; "
             f"choose fewer, or raise disruption.at_most.instances in {environment.path}"
         )
-    for component, found in hit.items():
-        share = len(found) / totals[component] if totals[component] else 1.0
-        if share > limits.share:
+    for one in hit:
+        if one.share > limits.share:
             return Refusal(
-                f"{len(found)} of {totals[component]} instances of {component} would be hit, a share of "
-                f"{share:.2f}, at most {limits.share:.2f} may be; choose fewer, or raise "
+                f"{len(one.instances)} of {one.of_total} instances of {one.component} of {one.system} would be hit, "
+                f"a share of {one.share:.2f}, at most {limits.share:.2f} may be; choose fewer, or raise "
                 f"disruption.at_most.share in {environment.path}"
             )
     return None
+
+
+def _hit_together(blasts: Iterable[Blast]) -> tuple[Blast, ...]:
+    """Return what they hit together: one row for each component of each system."""
+    found: dict[tuple[str, str], Blast] = {}
+    for blast in blasts:
+        before = found.setdefault((blast.system, blast.component), blast)
+        found[blast.system, blast.component] = replace(
+            before,
+            instances=tuple(sorted({*before.instances, *blast.instances})),
+            of_total=max(before.of_total, blast.of_total),
+        )
+    return tuple(found.values())
+
+
+def _by_system(hit: Iterable[Blast]) -> str:
+    names: dict[str, list[str]] = {}
+    for one in hit:
+        names.setdefault(one.system, []).extend(one.instances)
+    return "; ".join(f"{', '.join(found)} of {system}" for system, found in names.items())
 
 
 def _nothing_may_be_hit(environment: Environment) -> Refusal | None:

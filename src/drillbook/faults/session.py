@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from .guard import Refusal, enter, permit
 from .handle import Timing, Watchdog
-from .lifecycle import Aborted, Fault, Injection, Limits
+from .lifecycle import Aborted, Blast, Fault, Injection, Limits
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -84,6 +84,11 @@ class FaultSession:
             raise Aborted(self.watchdog.fenced)
 
     @property
+    def blasts_in(self) -> tuple[Blast, ...]:
+        """What is hit now, by whichever scenario of the run."""
+        return tuple(found.fault.blast for found in self._injections if found.active)
+
+    @property
     def unguarded(self) -> str | None:
         """Why nobody guarded the run for a time, or to its end, or None."""
         return self.watchdog.lost
@@ -104,7 +109,6 @@ class FaultSession:
         self.close()
 
     def _permit(self, fault: Fault) -> None:
-        active = tuple(found.fault.blast for found in self._injections if found.active)
-        refused = permit(self._environment, self._disrupt, fault.blast, active=active, claim=self.claim)
+        refused = permit(self._environment, self._disrupt, fault.blast, active=self.blasts_in, claim=self.claim)
         if refused is not None:
             raise NotPermitted(refused.reason)

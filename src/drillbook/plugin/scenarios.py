@@ -174,7 +174,7 @@ class Scenarios:
         session = self._open(environment)
         faults = prepare(script, environment)
         blasts = [fault.blast for fault in faults]
-        refusals = permit_each(environment, options.disrupt, blasts, claim=session.claim)
+        refusals = permit_each(environment, options.disrupt, blasts, active=session.blasts_in, claim=session.claim)
         for fault, refusal in zip(faults, refusals, strict=True):
             if refusal is not None:
                 raise Refused(f"{fault.name}: {refusal.reason}")
