@@ -53,7 +53,9 @@ def session(environment: Environment, journal: Journal, target: Range) -> Iterat
     roomy = replace(
         environment, disruption=environment.disruption.model_copy(update={"at_most": BlastRadius(instances=4)})
     )
-    found = FaultSession.open(roomy, NAME, journal=journal, timing=Timing(beat_every_s=0.2, budget_s=20))
+    found = FaultSession.open(
+        roomy, NAME, "config-manager", journal=journal, timing=Timing(beat_every_s=0.2, budget_s=20)
+    )
     assert not isinstance(found, Refusal)
     yield found
     found.close()
@@ -319,7 +321,7 @@ def test_every_condition_of_the_guard_refuses_by_itself(environment: Environment
 
 
 def test_the_guard_sums_what_is_in_already(environment: Environment, journal: Journal, target: Range) -> None:
-    session = FaultSession.open(environment, NAME, journal=journal)
+    session = FaultSession.open(environment, NAME, "config-manager", journal=journal)
     assert isinstance(session, FaultSession)
     with session:
         second = session.prepare(PauseInstance.of(target.system, "api-2"))
@@ -334,7 +336,7 @@ def test_the_guard_sums_what_is_in_already(environment: Environment, journal: Jo
 
 def test_an_environment_is_held_once(environment: Environment, session: FaultSession, journal: Journal) -> None:
     assert session.watchdog.alive
-    second = FaultSession.open(environment, NAME, journal=journal)
+    second = FaultSession.open(environment, NAME, "config-manager", journal=journal)
     assert isinstance(second, Refusal)
     assert f"process {os.getpid()}" in second.reason
     refused = permit(environment, NAME, Blast("config-manager", "api", ("api-1",), 2))
@@ -360,7 +362,7 @@ from drillbook.faults import FaultSession, KillInstance
 from drillbook.journal import Journal
 from drillbook.redaction import Redactor
 environment = environments.load(Path({str(environment.path)!r}))
-session = FaultSession.open(environment, "lab", journal=Journal(Path({str(run)!r}), Redactor()))
+session = FaultSession.open(environment, "lab", "config-manager", journal=Journal(Path({str(run)!r}), Redactor()))
 session.prepare(KillInstance.of(environment.systems["config-manager"], "api-1")).inject()
 """
     done = subprocess.run([sys.executable, "-c", program], timeout=30, check=False, capture_output=True)
