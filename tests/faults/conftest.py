@@ -159,7 +159,7 @@ def runners(target: Range) -> Iterator[list[Runner]]:
 
 
 def records() -> list[Path]:
-    return sorted(folder_of(NAME).glob("*.json"))
+    return sorted(folder_of(NAME).rglob("*.json"))
 
 
 def nothing_left(target: Range) -> bool:

@@ -164,7 +164,7 @@ def main() -> int:
     system = environment.systems["config-manager"]
     journal = FatalJournal(given.run, given.state, signal.Signals[f"SIG{given.signal}"])
     timing = Timing(beat_every_s=0.2, beat_limit_s=given.beat_limit, lease_s=given.lease, budget_s=30)
-    session = FaultSession.open(environment, "lab", journal=journal, timing=timing)
+    session = FaultSession.open(environment, "lab", "config-manager", journal=journal, timing=timing)
     if isinstance(session, Refusal):
         say(f"refused {session.reason}")
         return 3

@@ -53,7 +53,9 @@ def session(environment: Environment, journal: Journal, target: Range) -> Iterat
     roomy = replace(
         environment, disruption=environment.disruption.model_copy(update={"at_most": BlastRadius(instances=4)})
     )
-    found = FaultSession.open(roomy, NAME, journal=journal, timing=Timing(beat_every_s=0.2, budget_s=20))
+    found = FaultSession.open(
+        roomy, NAME, "config-manager", journal=journal, timing=Timing(beat_every_s=0.2, budget_s=20)
+    )
     assert not isinstance(found, Refusal)
     yield found
     found.close()
@@ -74,7 +76,7 @@ class Nothing:
         )
     )
     name: str = "nothing"
-    blast: Blast = field(default_factory=lambda: Blast("x", ("x",), 1))
+    blast: Blast = field(default_factory=lambda: Blast("s", "x", ("x",), 1))
 
     def inject(self) -> None:
         self.harm.append("done")
@@ -118,7 +120,7 @@ def test_a_stop_tells_how_it_went(session: FaultSession, target: Range) -> None:
 
 def test_a_component_means_all_its_instances(session: FaultSession, target: Range) -> None:
     fault = PauseInstance.of(target.system, "api")
-    assert fault.blast == Blast("api", ("api-1", "api-2"), 2)
+    assert fault.blast == Blast("config-manager", "api", ("api-1", "api-2"), 2)
     with session.prepare(fault):
         assert {target.state("api-1"), target.state("api-2")} == {"paused"}
     assert target.calm()
@@ -295,7 +297,7 @@ def _with(environment: Environment, **changes: object) -> Environment:
 
 
 def test_every_condition_of_the_guard_refuses_by_itself(environment: Environment, tmp_path: Path) -> None:
-    one = Blast("api", ("api-1",), 2)
+    one = Blast("config-manager", "api", ("api-1",), 2)
     assert permit(environment, NAME, one) is None
     stranger = tmp_path / "marker"
     stranger.write_text("prod\n")
@@ -306,10 +308,10 @@ def test_every_condition_of_the_guard_refuses_by_itself(environment: Environment
         "names no marker": permit(_with(environment, marker=None), NAME, one),
         "bears no marker": permit(_with(environment, marker=tmp_path / "none"), NAME, one),
         "names prod, not lab": permit(_with(environment, marker=stranger), NAME, one),
-        "2 instances would be hit": permit(environment, NAME, Blast("api", ("api-1", "api-2"), 2)),
+        "2 instances would be hit": permit(environment, NAME, Blast("config-manager", "api", ("api-1", "api-2"), 2)),
         "a share of 0.50": permit(_with(environment, at_most=BlastRadius(instances=1, share=0.34)), NAME, one),
-        "2 instances would be hit (redis, api-1)": permit(
-            environment, NAME, one, active=[Blast("redis", ("redis",), 1)]
+        "2 instances would be hit (redis, api-1 of config-manager)": permit(
+            environment, NAME, one, active=[Blast("config-manager", "redis", ("redis",), 1)]
         ),
     }
     for words, refused in cases.items():
@@ -319,7 +321,7 @@ def test_every_condition_of_the_guard_refuses_by_itself(environment: Environment
 
 
 def test_the_guard_sums_what_is_in_already(environment: Environment, journal: Journal, target: Range) -> None:
-    session = FaultSession.open(environment, NAME, journal=journal)
+    session = FaultSession.open(environment, NAME, "config-manager", journal=journal)
     assert isinstance(session, FaultSession)
     with session:
         second = session.prepare(PauseInstance.of(target.system, "api-2"))
@@ -334,10 +336,10 @@ def test_the_guard_sums_what_is_in_already(environment: Environment, journal: Jo
 
 def test_an_environment_is_held_once(environment: Environment, session: FaultSession, journal: Journal) -> None:
     assert session.watchdog.alive
-    second = FaultSession.open(environment, NAME, journal=journal)
+    second = FaultSession.open(environment, NAME, "config-manager", journal=journal)
     assert isinstance(second, Refusal)
     assert f"process {os.getpid()}" in second.reason
-    refused = permit(environment, NAME, Blast("api", ("api-1",), 2))
+    refused = permit(environment, NAME, Blast("config-manager", "api", ("api-1",), 2))
     assert refused is not None
     assert "held by" in refused.reason
 
@@ -360,7 +362,7 @@ from drillbook.faults import FaultSession, KillInstance
 from drillbook.journal import Journal
 from drillbook.redaction import Redactor
 environment = environments.load(Path({str(environment.path)!r}))
-session = FaultSession.open(environment, "lab", journal=Journal(Path({str(run)!r}), Redactor()))
+session = FaultSession.open(environment, "lab", "config-manager", journal=Journal(Path({str(run)!r}), Redactor()))
 session.prepare(KillInstance.of(environment.systems["config-manager"], "api-1")).inject()
 """
     done = subprocess.run([sys.executable, "-c", program], timeout=30, check=False, capture_output=True)

@@ -90,6 +90,22 @@ def test_load_is_refused_while_another_run_holds_the_environment(
     assert service.facts()["asked"] == []
 
 
+@pytest.mark.parametrize(("system", "exit_status"), [("config-manager", 11), ("data-vault", 0)])
+def test_load_asks_for_the_place_of_its_own_system_alone(
+    system: str, exit_status: int, environment: Path, service: Service
+) -> None:
+    two = environment.read_text() + '\n[systems.data-vault]\ncontrol = "/nowhere"\n'
+    environment.write_text(two)
+    claim = LocalClaim.take("here", run="", systems=[system])
+    try:
+        plan = load(environment, ALLOWED, "--plan")
+    finally:
+        claim.release()
+    assert plan.exit_status == exit_status, plan.output
+    assert ("config-manager of here is held by" in plan.output) == (system == "config-manager")
+    assert service.facts()["asked"] == []
+
+
 def test_a_plan_says_what_would_be_sent_and_sends_nothing(environment: Path, service: Service) -> None:
     plan = load(environment, ALLOWED, "--plan")
     assert plan.exit_status == 0, plan.output

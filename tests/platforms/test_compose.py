@@ -208,7 +208,8 @@ def test_the_containers_label_says_as_what_they_may_be_disrupted(lab: Path, tmp_
     text = lab.read_text("utf-8").replace('name = "lab"', 'name = "prod"')
     other.write_text(text.replace("[disruption]", "[disruption]\nmarker = 'marker'", 1))
     (tmp_path / "marker").write_text("prod\n")  # a file beside the environment's says nothing about the target
-    refused = enter(load(other), "prod", run=str(tmp_path), lease_s=60)
+    prod = load(other)
+    refused = enter(prod, "prod", prod.systems["config-manager"], run=str(tmp_path), lease_s=60)
     assert isinstance(refused, Refusal)
     assert "the label drillbook.marker of every container of project" in refused.reason
     assert "names compose, lab, not prod" in refused.reason

@@ -86,7 +86,7 @@ def test_another_runner_finds_the_fault_and_undoes_it(
 
     monkeypatch.setenv("DRILLBOOK_STATE_DIR", str(tmp_path / "state"))
     journal = Journal(tmp_path, Redactor())
-    refused = FaultSession.open(load(ground.file), "lab", journal=journal)
+    refused = FaultSession.open(load(ground.file), "lab", "config-manager", journal=journal)
     journal.close()
     assert isinstance(refused, Refusal)
     assert "lab is held by" in refused.reason or "lab has leftovers" in refused.reason

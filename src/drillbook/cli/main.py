@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--env", required=True, metavar="NAME", help="the environment")
+        if name in _TAKE_A_SYSTEM:
+            command.add_argument("--system", metavar="NAME", help=_TAKE_A_SYSTEM[name])
         command.set_defaults(run=_undoing, command=name)
     commands.add_parser("lab", help="the practice range on this machine: up, status, logs, down")
     for name, run, text in (
@@ -86,6 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_TAKE_A_SYSTEM = {
+    "recover": "undo what was done to this system alone (default: to all of the environment)",
+    "abort": "undo at the place of this system alone, which others may share (default: everywhere)",
+}
 _PYTESTS = {"gate": "checks", "chaos": "chaos", "load": "load"}
 """Commands that are pytest on a carried folder."""
 
@@ -188,8 +194,10 @@ def _undoing(options: argparse.Namespace) -> int:
     """Run ``recover``, ``abort`` or ``clean``."""
     from . import undoing  # noqa: PLC0415 - see the module
 
-    commands = {"recover": undoing.recover, "abort": undoing.abort, "clean": undoing.clean}
-    return commands[options.command](options.env)
+    if options.command == "clean":
+        return undoing.clean(options.env)
+    command = undoing.recover if options.command == "recover" else undoing.abort
+    return command(options.env, options.system)
 
 
 def _report(options: argparse.Namespace) -> int:

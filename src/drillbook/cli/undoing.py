@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import labs
 from ..drill.clean import clean_up_after
 from ..environment import BadEnvironment, known, load, locate
+from ..environment.problems import nearest
 from ..faults import Held, LeftBehind
 from ..faults import recover as recovering
-from ..faults.records import LocalClaim, files_of, folder_of, is_name
-from ..faults.targets import seize
+from ..faults.places import places_of
+from ..faults.records import files_of, folders_of, is_name
 from ..faults.undo import BadUndo
 from ..model import CannotObserve
 from ..platforms import PlatformRefused
@@ -23,33 +25,61 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..drill.clean import Cleaned
+    from ..environment import Environment
+    from ..faults.records import LocalClaim
     from ..faults.recover import Report
     from ..model import System
 
 
-def recover(where: str) -> int:
-    """Undo what is left in, in an environment or in a folder of records; 1 when some of it still is."""
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """An environment as far as it is known here."""
+
+    name: str
+    systems: tuple[System, ...]
+    known: frozenset[str]
+    """The names of all its systems, those that nobody can reach now included."""
+
+
+def recover(where: str, system: str | None = None) -> int:
+    """Undo what is left in, in an environment or in a folder of records; 1 when some of it still is.
+
+    Args:
+        where: the environment, its file, or the folder.
+        system: the one whose harm is undone; None for all.
+    """
     rows: list[Cleaned] = []
 
     def undo(name: str, systems: tuple[System, ...]) -> Report:
         def delete_keys(claim: LocalClaim) -> None:
             try:
-                rows.extend(clean_up_after(claim, systems, say=_aside))
+                rows.extend(clean_up_after(claim, systems, only=system, say=_aside))
             except (CannotObserve, PlatformRefused) as error:  # the undoing is done, and is told in any case
                 _aside(f"test keys may be left: {error.reason}; {error.mend}")
 
-        return recovering.recover(name, systems, say=_aside, afterwards=delete_keys)
+        return recovering.recover(name, systems, only=system, say=_aside, afterwards=delete_keys)
 
     if "/" in where and not where.endswith(".toml"):
+        if system is not None:
+            _aside("drillbook recover: --system goes with an environment, not with a folder of records")
+            return 4
         return _tried("recover", lambda: _undone("recover", recovering.recover(where)))
-    status = _tried("recover", lambda: _undo("recover", where, undo))
+    status = _tried("recover", lambda: _undo("recover", where, system, undo))
     _tell_cleaned(rows)
     return status
 
 
-def abort(environment: str) -> int:
-    """End a living run's harm; 1 when some of it is still in."""
-    return _tried("abort", lambda: _undo("abort", environment, recovering.abort))
+def abort(environment: str, system: str | None = None) -> int:
+    """End living runs' harm; 1 when some of it is still in.
+
+    Args:
+        environment: its name or file.
+        system: the one at whose place it is ended; None for all.
+    """
+    return _tried(
+        "abort",
+        lambda: _undo("abort", environment, system, lambda name, systems: recovering.abort(name, systems, only=system)),
+    )
 
 
 def clean(environment: str) -> int:
@@ -64,63 +94,94 @@ def _tried(command: str, do: Callable[[], int]) -> int:
     except BadEnvironment as error:
         _aside(f"drillbook {command}: {error}")
         return 4
-    except (CannotObserve, PlatformRefused) as error:
-        _aside(f"drillbook {command}: {error.reason}; {error.mend}")
-        return 1
-    except (Held, LeftBehind, TimedOut, BadUndo) as error:
-        _aside(f"drillbook {command}: {error}")
+    except _TROUBLES as error:
+        _aside(f"drillbook {command}: {_words(error)}")
         return 1
 
 
-def _undo(command: str, environment: str, do: Callable[[str, tuple[System, ...]], Report]) -> int:
+_TROUBLES = (CannotObserve, PlatformRefused, Held, LeftBehind, TimedOut, BadUndo)
+
+
+def _words(trouble: Exception) -> str:
+    return f"{trouble.reason}; {trouble.mend}" if isinstance(trouble, CannotObserve | PlatformRefused) else str(trouble)
+
+
+def _undo(command: str, environment: str, system: str | None, do: Callable[[str, tuple[System, ...]], Report]) -> int:
     """Undo, and say what became of it; where the environment's file is not in order, only what this machine knows."""
     bad = False
     try:
-        name, systems = _described(environment)
+        described = _described(environment)
     except BadEnvironment as error:
-        name, systems, bad = Path(environment).stem, (), True
+        name = Path(environment).stem
         if not is_name(name):
             raise
+        described, bad = _Described(name, (), frozenset()), True
         _aside(f"drillbook {command}: {error}")
-    found = do(name, systems)
-    if bad and not found.rows:
-        _aside(f"drillbook {command}: this machine has no record of {name}; nobody looked at a target")
+    if not bad and system is not None:
+        _must_be_known(system, described)
+    found = do(described.name, described.systems)
+    if bad and not found.rows and not found.troubles:
+        _aside(f"drillbook {command}: this machine has no record of {found.environment}; nobody looked at a target")
         return 4
     return _undone(command, found) or (4 if bad else 0)
 
 
+def _must_be_known(system: str, described: _Described) -> None:
+    if system not in described.known:
+        known = ", ".join(sorted(described.known)) or "none"
+        said = f"{described.name} has no such system{nearest(system, described.known)}; known: {known}"
+        raise BadEnvironment(f"--system {system}", [said])
+
+
 def _clean(environment: str) -> int:
-    name, systems = _described(environment)
-    claim = LocalClaim.take(name, run="", leftovers_are_fine=True)
-    try:
-        claim.copies = seize(name, systems, claim.holder, claim.target_lock, _aside)
-        rows = clean_up_after(claim, systems, say=_aside)
-    finally:
-        claim.release()
-    if not rows:
+    described = _described(environment)
+    rows: list[Cleaned] = []
+    name, troubles = described.name, False
+    for names, there in places_of(name, described.systems).items():
+        try:
+            with recovering.held(name, names, there, _aside) as claim:
+                rows.extend(clean_up_after(claim, described.systems, say=_aside))
+        except _TROUBLES as error:
+            _aside(f"drillbook clean: {_words(error)}")
+            troubles = True
+    if not rows and not troubles:
         print(f"{name}: no run that is gone has left test keys, as far as this machine and the targets remember")
     _tell_cleaned(rows)
-    return int(any(row.left for row in rows))
+    return int(troubles or any(row.left for row in rows))
 
 
-def _described(name: str) -> tuple[str, tuple[System, ...]]:
-    """Return an environment's name and systems by its name or file; a name that has records here needs no file.
+def _described(name: str) -> _Described:
+    """Return what is known of an environment, by its name or file; a name that has records here needs no file.
 
     Raises:
         BadEnvironment: there is no such environment, or its file is not in order.
         CannotObserve: this machine's records cannot be read.
     """
-    if is_name(name) and not name.endswith(".toml") and name not in known() and files_of(folder_of(name)):
-        return name, ()
+    if is_name(name) and not name.endswith(".toml") and name not in known() and (here := _recorded(name)):
+        return here
     path = locate(name)
     environment = load(path)
     if environment.lab_systems:
         running = labs.running_on(environment.lab_systems[0], environment.platform)
         if running is None:
             _aside(f"no lab is up on {environment.platform} here: only this machine's records are seen")
-            return environment.name, ()
+            return _Described(environment.name, (), _known_systems(environment))
         environment = load(path, lab_environment=running)
-    return environment.name, tuple(environment.systems.values())
+    return _Described(environment.name, tuple(environment.systems.values()), _known_systems(environment))
+
+
+def _known_systems(environment: Environment) -> frozenset[str]:
+    """Return the names of those in the file, and of those that had a place of it when records were left here."""
+    before = (system for there in folders_of(environment.name) for system in there)
+    return frozenset({*environment.systems, *environment.lab_systems, *before})
+
+
+def _recorded(name: str) -> _Described | None:
+    """Return an environment as this machine's undo records know it, None where there are none."""
+    folders = folders_of(name)
+    if not any(files_of(folder) for folder in folders.values()):
+        return None
+    return _Described(name, (), frozenset(system for there in folders for system in there))
 
 
 def _undone(command: str, found: Report) -> int:
@@ -128,9 +189,14 @@ def _undone(command: str, found: Report) -> int:
     for row in found.rows:
         print(f"{'undone' if row.recovered else 'STILL IN'}  {row.fault}   {row.text} ({row.took_s:.1f} s)")
     if not found.rows:
-        print(f"{found.environment}: nothing to undo")
-    elif not found.clean:
+        if not found.troubles:
+            print(f"{found.environment}: nothing to undo")
+    elif not all(row.recovered for row in found.rows):
         _aside(f"drillbook {command}: some harm is still in; mend it by hand, then run this again")
+    for trouble in found.troubles:
+        _aside(f"drillbook {command}: {_words(trouble)}")
+    for words in found.left_alone:
+        _aside(f"of another system, and left as it is: {words}")
     return 0 if found.clean else 1
 
 

@@ -49,14 +49,16 @@ def clean_up_after(
     claim: LocalClaim,
     systems: Iterable[System],
     *,
+    only: str | None = None,
     budget_s: float = BUDGET_S,
     say: Callable[[str], None] = lambda _line: None,
 ) -> tuple[Cleaned, ...]:
     """Delete what runs that are gone have left in an environment, and forget what is deleted.
 
     Args:
-        claim: our hold on the environment; no other run writes meanwhile.
+        claim: our hold on a place; no other run writes there meanwhile.
         systems: those of the environment, with the namespaces where it allows writes.
+        only: the system whose keys are deleted; None for all.
         budget_s: the limit for one run's keys, beside what ``max_rps`` asks for.
         say: shows a line of progress.
 
@@ -67,7 +69,8 @@ def clean_up_after(
         CannotObserve, PlatformRefused: a target that remembers keys cannot be read.
     """
     by_name = {system.name: system for system in systems}
-    return tuple(_clean(claim, keys, by_name.get(keys.system), budget_s, say) for keys in claim.remembered())
+    rows = (keys for keys in claim.remembered() if only in (None, keys.system))
+    return tuple(_clean(claim, keys, by_name.get(keys.system), budget_s, say) for keys in rows)
 
 
 def _clean(

@@ -206,10 +206,12 @@ class MutationSettings(Strict):
 
 
 class BlastRadius(Strict):
-    """The most that one fault may hit."""
+    """The most that may be hit at once, by all faults of a run together."""
 
     instances: Annotated[int, Field(ge=0)] = 1
+    """Of all components of all systems; copies of one name in two systems are two."""
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of each component of each system."""
 
 
 class AbortSettings(Strict):

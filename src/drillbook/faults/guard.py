@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..model import CannotObserve
 from ..platforms import BearsMarks, Missing, PlatformRefused, platform_of
 from . import targets
+from .places import together_with
 from .records import Held, LeftBehind, LocalClaim, holder_of, leftovers
 
 if TYPE_CHECKING:
@@ -38,76 +39,92 @@ def permit(
     Args:
         environment: where.
         disrupt: the value of ``--disrupt``.
-        blast: what the fault would hit.
+        blast: what the fault would hit; asked are the marks and the claim of its place, and of no other.
         active: what is hit already; all together must stay within the limits.
-        claim: our hold on the environment; without it the answer is whether it could be had.
+        claim: our hold on that place; without it the answer is whether it could be had.
 
     Returns:
         The first refusal, or None.
     """
+    system = environment.systems.get(blast.system)
+    if system is None:
+        return Refusal(
+            f"{environment.name} has no system {blast.system}; name it under [systems] in {environment.path}"
+        )
     return (
         _not_asked_for(environment, disrupt)
-        or _not_marked(environment)
+        or _not_borne(environment, system)
         or _too_much(environment, (*active, blast))
-        or _not_ours(environment, claim)
+        or _not_ours(environment, system, claim)
     )
 
 
 def permit_each(
-    environment: Environment, disrupt: str | None, blasts: Iterable[Blast], *, claim: LocalClaim | None = None
+    environment: Environment,
+    disrupt: str | None,
+    blasts: Iterable[Blast],
+    *,
+    active: Iterable[Blast] = (),
+    claim: LocalClaim | None = None,
 ) -> Iterator[Refusal | None]:
     """Say the same of faults that follow one another, each with those before it still active."""
-    before: list[Blast] = []
+    before = list(active)
     for blast in blasts:
         yield permit(environment, disrupt, blast, active=before, claim=claim)
         before.append(blast)
 
 
-def permit_load(environment: Environment, disrupt: str | None, *, claim: LocalClaim | None = None) -> Refusal | None:
+def permit_load(
+    environment: Environment, disrupt: str | None, system: System, *, claim: LocalClaim | None = None
+) -> Refusal | None:
     """Say whether load may be sent: it is a disruption, whose bound is ``[load] max_rps``. Changes nothing.
 
     Args:
         environment: where.
         disrupt: the value of ``--disrupt``.
-        claim: our hold on the environment; without it the answer is whether it could be had.
+        system: to which of its systems.
+        claim: our hold on the place of that system; without it the answer is whether it could be had.
     """
     return (
         _not_asked_for(environment, disrupt)
-        or _not_marked(environment)
+        or _not_borne(environment, system)
         or _nothing_may_be_hit(environment)
-        or _not_ours(environment, claim)
+        or _not_ours(environment, system, claim)
     )
 
 
-def enter(environment: Environment, disrupt: str | None, *, run: str, lease_s: float) -> LocalClaim | Refusal:
-    """Take an environment for faults: on this machine, and on its targets where they can keep a claim.
+def enter(
+    environment: Environment, disrupt: str | None, system: System, *, run: str, lease_s: float
+) -> LocalClaim | Refusal:
+    """Take the place of a system for faults: on this machine, and on the target where it can keep a claim.
 
     Args:
         environment: where.
         disrupt: the value of ``--disrupt``.
+        system: which of its systems is to be disrupted; those that share its place are held with it.
         run: the directory of the run's journal.
         lease_s: the longest time that the run may hold harm.
 
     Returns:
         Our hold on it, or why it cannot be had.
     """
-    refused = _not_asked_for(environment, disrupt) or _not_marked(environment)
+    refused = _not_asked_for(environment, disrupt) or _not_borne(environment, system)
     if refused is not None:
         return refused
     try:
-        return _taken(environment, run, lease_s)
+        return _taken(environment, system, run, lease_s)
     except (Held, LeftBehind) as error:
         return Refusal(str(error))
     except (CannotObserve, PlatformRefused) as error:
         return Refusal(f"{error.reason}; {error.mend}")
 
 
-def _taken(environment: Environment, run: str, lease_s: float) -> LocalClaim:
-    """Take it here, then on its targets. Raises Held, LeftBehind, CannotObserve, PlatformRefused."""
-    claim = LocalClaim.take(environment.name, run=run)
-    systems = environment.systems.values()
+def _taken(environment: Environment, system: System, run: str, lease_s: float) -> LocalClaim:
+    """Take it here, then on the target. Raises Held, LeftBehind, CannotObserve, PlatformRefused."""
+    there = together_with(system, environment.systems.values())
+    claim = LocalClaim.take(environment.name, run=run, systems=[one.name for one in there])
     try:
-        claim.copies = targets.take(environment.name, systems, claim.holder, claim.target_lock, lease_s=lease_s)
+        claim.copies = targets.take(environment.name, there, claim.holder, claim.target_lock, lease_s=lease_s)
     except BaseException:
         claim.release()
         raise
@@ -124,12 +141,6 @@ def _not_asked_for(environment: Environment, disrupt: str | None) -> Refusal | N
     if disrupt != environment.name:
         return Refusal(f"--disrupt names {disrupt} and the environment is {environment.name}; they must be the same")
     return None
-
-
-def _not_marked(environment: Environment) -> Refusal | None:
-    """Ask every target; a file beside the environment's stands for those alone that can bear no mark themselves."""
-    refused = [_not_borne(environment, system) for system in environment.systems.values()]
-    return next((one for one in refused if one is not None), None) if refused else _not_in_file(environment)
 
 
 def _not_in_file(environment: Environment) -> Refusal | None:
@@ -158,7 +169,7 @@ def _no_marker(environment: Environment) -> Refusal:
 
 
 def _not_borne(environment: Environment, system: System) -> Refusal | None:
-    """Ask the target itself, where its platform can bear marks (labels)."""
+    """Ask the target itself; a file beside the environment's stands for those alone that can bear no mark."""
     bears = platform_of(system).can(BearsMarks)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if isinstance(bears, Missing):
         return _not_in_file(environment)
@@ -175,29 +186,43 @@ def _not_borne(environment: Environment, system: System) -> Refusal | None:
 
 
 def _too_much(environment: Environment, blasts: Iterable[Blast]) -> Refusal | None:
-    """Count all that would be hit at once; an instance that two faults hit counts once."""
+    """Count all that would be hit at once, each system's component apart; what two faults hit counts once."""
     limits = environment.disruption.at_most
-    hit: dict[str, set[str]] = {}
-    totals: dict[str, int] = {}
-    for blast in blasts:
-        hit.setdefault(blast.component, set()).update(blast.instances)
-        totals[blast.component] = max(blast.of_total, totals.get(blast.component, 0))
-    count = sum(len(names) for names in hit.values())
+    hit = _hit_together(blasts)
+    count = sum(len(one.instances) for one in hit)
     if count > limits.instances:
-        names = ", ".join(name for found in hit.values() for name in sorted(found))
         return Refusal(
-            f"{count} instances would be hit ({names}), at most {limits.instances} may be; "
+            f"{count} instances would be hit ({_by_system(hit)}), at most {limits.instances} may be; "
             f"choose fewer, or raise disruption.at_most.instances in {environment.path}"
         )
-    for component, found in hit.items():
-        share = len(found) / totals[component] if totals[component] else 1.0
-        if share > limits.share:
+    for one in hit:
+        if one.share > limits.share:
             return Refusal(
-                f"{len(found)} of {totals[component]} instances of {component} would be hit, a share of "
-                f"{share:.2f}, at most {limits.share:.2f} may be; choose fewer, or raise "
+                f"{len(one.instances)} of {one.of_total} instances of {one.component} of {one.system} would be hit, "
+                f"a share of {one.share:.2f}, at most {limits.share:.2f} may be; choose fewer, or raise "
                 f"disruption.at_most.share in {environment.path}"
             )
     return None
+
+
+def _hit_together(blasts: Iterable[Blast]) -> tuple[Blast, ...]:
+    """Return what they hit together: one row for each component of each system."""
+    found: dict[tuple[str, str], Blast] = {}
+    for blast in blasts:
+        before = found.setdefault((blast.system, blast.component), blast)
+        found[blast.system, blast.component] = replace(
+            before,
+            instances=tuple(sorted({*before.instances, *blast.instances})),
+            of_total=max(before.of_total, blast.of_total),
+        )
+    return tuple(found.values())
+
+
+def _by_system(hit: Iterable[Blast]) -> str:
+    names: dict[str, list[str]] = {}
+    for one in hit:
+        names.setdefault(one.system, []).extend(one.instances)
+    return "; ".join(f"{', '.join(found)} of {system}" for system, found in names.items())
 
 
 def _nothing_may_be_hit(environment: Environment) -> Refusal | None:
@@ -209,26 +234,28 @@ def _nothing_may_be_hit(environment: Environment) -> Refusal | None:
     )
 
 
-def _not_ours(environment: Environment, claim: LocalClaim | None) -> Refusal | None:
+def _not_ours(environment: Environment, system: System, claim: LocalClaim | None) -> Refusal | None:
     name = environment.name
     if claim is None:
-        return _not_free(environment)
-    if claim.held and claim.environment == name:
+        return _not_free(environment, system)
+    if claim.held and claim.environment == name and system.name in claim.systems:
         return None
-    return Refusal(f"{name} is not held by this run any more; start the run again")
+    return Refusal(f"the place of {system.name} in {name} is not held by this run (any more); start the run again")
 
 
-def _not_free(environment: Environment) -> Refusal | None:
-    """Say why nobody could take the environment now, here or on its targets."""
+def _not_free(environment: Environment, system: System) -> Refusal | None:
+    """Say why nobody could take the place of a system now, here or on the target."""
     name = environment.name
+    there = together_with(system, environment.systems.values())
+    names = [one.name for one in there]
     try:
-        holder = holder_of(name)
+        holder = holder_of(name, names)
         if holder is not None:
-            return Refusal(str(Held(name, holder)))
-        left = leftovers(name)
+            return Refusal(str(Held(name, holder, names)))
+        left = leftovers(name, names)
         if left:
             return Refusal(str(LeftBehind(name, left)))
-        targets.look(name, environment.systems.values())
+        targets.look(name, there)
     except (Held, LeftBehind) as error:
         return Refusal(str(error))
     except (CannotObserve, PlatformRefused) as error:

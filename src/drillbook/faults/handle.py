@@ -150,6 +150,7 @@ class Watchdog:
         """Start the process and wait, bounded, until it is ready. Raises WatchdogDied."""
         config = Config(
             environment=self._claim.environment,
+            systems=list(self._claim.systems),
             lock_fd=self._claim.fd,
             epoch=self._claim.epoch,
             journal=str(self._journal.directory.absolute()),

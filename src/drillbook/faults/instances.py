@@ -83,7 +83,7 @@ class Victims:
     @property
     def blast(self) -> Blast:
         """How much of the component they are."""
-        return Blast(self.component, self.names, self.of_total)
+        return Blast(self.system.name, self.component, self.names, self.of_total)
 
     def undo(self, kind: str, *, lands_within_s: float = 0.0) -> Undo:
         """Return what brings them back, as their platform can.

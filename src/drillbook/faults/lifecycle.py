@@ -61,8 +61,9 @@ class IllegalUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Blast:
-    """What one fault hits."""
+    """What one fault hits. Two systems may have a component, or an instance, of the same name."""
 
+    system: str
     component: str
     instances: tuple[str, ...]
     of_total: int

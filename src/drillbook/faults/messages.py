@@ -18,6 +18,8 @@ class Config:
     """The first line to the watchdog."""
 
     environment: str
+    systems: list[str]
+    """Those whose place is held."""
     lock_fd: int
     """Inherited: both hold the environment until both are gone."""
     epoch: int

@@ -1,7 +1,8 @@
 """What must survive a run that dies: who holds an environment, until when, and how to undo what was done there.
 
-Locally an environment's claim is a directory (``<state>/faults/<environment>/``): a locked file, a lease, and one
-file for each undo. Where the target can keep it, all three are one object there as well (``copies``).
+Locally the claim of a place is a directory, named by the systems there (``<state>/faults/<environment>/<systems>/``): a
+locked file, a lease, and one file for each undo. Where the target can keep it, all three are one object there as well
+(``copies``).
 """
 
 from __future__ import annotations
@@ -28,24 +29,30 @@ from .own_keys import OwnKeys, read_keys
 from .undo import BadUndo, Undo
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from ..model import Json
     from .copies import Copy
 
 _SHAPE = 1
 _SUFFIX = ".json"
+_BESIDE = "+"
+"""Between the names of systems that share a place."""
 _PASSERS_BY_S = 0.3
 """Those who only look whether the lock is free hold it for a moment."""
 
 
 class Held(Exception):
-    """Somebody else holds the environment."""
+    """Somebody else holds the environment, or the place of these systems."""
 
-    def __init__(self, environment: str, holder: Holder | None) -> None:
+    def __init__(self, environment: str, holder: Holder | None, systems: Collection[str] = ()) -> None:
         self.holder = holder
+        what = f"{', '.join(systems)} of {environment}" if systems else environment
         who = holder.words() if holder else "somebody who left no name"
         there = f" on {holder.host}" if holder and holder.host not in ("", socket.gethostname()) else ""
-        end = f"drillbook abort --env {environment}{there}"
-        super().__init__(f"{environment} is held by {who}; wait for it, or end it: {end}")
+        which = f" --system {next(iter(systems))}" if systems else ""
+        end = f"drillbook abort --env {environment}{which}{there}"
+        super().__init__(f"{what} is held by {who}; wait for it, or end it: {end}")
 
 
 class LeftBehind(Exception):
@@ -126,6 +133,16 @@ class Leftover:
             return f"{self.path} ({self.problem})"
         return f'"{self.record.fault}" since {self.record.recorded_at}'
 
+    @property
+    def system(self) -> str | None:
+        """Whose harm it is; None where the record does not tell."""
+        system = self.record.undo.data.get("system") if self.record is not None else None
+        return system if isinstance(system, str) else None
+
+    def may_concern(self, systems: Iterable[str]) -> bool:
+        """Say whether the harm may be one of these systems'; a record that does not tell may be anybody's."""
+        return self.system is None or self.system in systems
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:
@@ -194,8 +211,10 @@ class Claim(Protocol):
 class LocalClaim:
     """A claim as files of this user on this machine; held (flock) by all who have its file open."""
 
-    def __init__(self, environment: str, folder: Path, fd: int, holder: Holder) -> None:
+    def __init__(self, environment: str, folder: Path, fd: int, holder: Holder, systems: tuple[str, ...] = ()) -> None:
         self.environment = environment
+        self.systems = systems
+        """The names of the systems whose place this is; none for what a version that knew no places has left."""
         self.folder = folder
         self.fd = fd
         self.holder = holder
@@ -218,30 +237,36 @@ class LocalClaim:
         return self.fd >= 0
 
     @classmethod
-    def take(cls, environment: str, *, run: str, leftovers_are_fine: bool = False) -> LocalClaim:
-        """Take an environment.
+    def take(
+        cls, environment: str, *, run: str, systems: Iterable[str] = (), leftovers_are_fine: bool = False
+    ) -> LocalClaim:
+        """Take a place of an environment.
 
         Args:
             environment: its name.
             run: the directory of the run's journal.
+            systems: the names of all systems that are there.
             leftovers_are_fine: for the one who comes to undo them.
 
         Raises:
             Held: another run, or the watchdog that cleans up after it, holds it.
             LeftBehind: nobody holds it, and there are undo records.
         """
-        folder = folder_of(environment)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        systems = tuple(sorted(systems))
+        folder = folder_of(environment, systems)
+        for one in (folder_of(environment), folder):
+            one.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            _lock_or_raise(fd, environment)
+            _lock_or_raise(fd, environment, systems)
+            _refuse_holders_elsewhere(environment, systems)
             for suffix in (_SUFFIX, KEYS_SUFFIX):
                 for unfinished in folder.glob(f".*{suffix}.*"):  # its writer died before any harm
                     unfinished.unlink(missing_ok=True)
             if not leftovers_are_fine:
-                _refuse_leftovers(environment, folder)
+                _refuse_leftovers(environment, systems)
             before = _read_holder(fd)
-            claim = cls(environment, folder, fd, _ourselves(run, 1 + (before.epoch if before else 0)))
+            claim = cls(environment, folder, fd, _ourselves(run, 1 + (before.epoch if before else 0)), systems)
             claim.tell(claim.holder)
             claim.count_keys()
         except BaseException:
@@ -361,16 +386,21 @@ def files_of(folder: Path, suffix: str = _SUFFIX) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.glob(f"*{suffix}") if not path.name.startswith(".")))
 
 
-def folder_of(environment: str) -> Path:
-    """Return where an environment's claim and records are.
+def folder_of(environment: str, systems: Iterable[str] = ()) -> Path:
+    """Return where the claim and the records of an environment's place are.
+
+    Args:
+        environment: its name.
+        systems: the names of all systems that are there; without any, the folder that holds those of all places.
 
     Raises:
-        ValueError: that is no environment's name.
+        ValueError: that is no environment's name, or no system's.
         CannotObserve: what would have to be a folder is none, or is not ours to read and write.
     """
-    if not is_name(environment):
-        raise ValueError(f"not the name of an environment: {environment!r}")
-    folder = state_directory() / "faults" / environment
+    for name in (environment, *systems):
+        if not is_name(name):
+            raise ValueError(f"not the name of an environment or a system: {name!r}")
+    folder = state_directory() / "faults" / environment / _BESIDE.join(sorted(systems))
     there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
     if not (there.is_dir() and os.access(there, os.R_OK | os.W_OK | os.X_OK)):
         raise CannotObserve(
@@ -380,19 +410,49 @@ def folder_of(environment: str) -> Path:
     return folder
 
 
-def leftovers(environment: str) -> tuple[Leftover, ...]:
+def folders_of(environment: str) -> dict[tuple[str, ...], Path]:
+    """Return the folders that hold claims of an environment here, by the systems whose place each is."""
+    whole = folder_of(environment)
+    if not whole.is_dir():
+        return {}
+    parts = sorted(path for path in whole.iterdir() if path.is_dir() and is_name(path.name))
+    return {(): whole, **{tuple(path.name.split(_BESIDE)): path for path in parts}}
+
+
+def leftovers(environment: str, systems: Collection[str] = ()) -> tuple[Leftover, ...]:
     """Return the undo records that nobody guards: the runner and its watchdog are both gone.
 
-    While somebody holds the environment its records are not leftovers, and the answer is empty.
+    While somebody holds a place its records are not leftovers.
+
+    Args:
+        environment: its name.
+        systems: those whose harm, or whose place, is asked about; without any, all.
     """
-    folder = folder_of(environment)
-    return () if holder_of(environment) else _found(folder)
+    free = {there: _found(folder) for there, folder in folders_of(environment).items() if holder_in(folder) is None}
+    return tuple(
+        row
+        for there, rows in free.items()
+        for row in rows
+        if not systems or set(systems) & set(there) or row.may_concern(systems)
+    )
 
 
-def holder_of(environment: str) -> Holder | None:
-    """Return who holds an environment, or None when it is free."""
+def holder_of(environment: str, systems: Collection[str] = ()) -> Holder | None:
+    """Return who holds an environment or a place of it, or None when all is free.
+
+    Args:
+        environment: its name.
+        systems: those whose place is asked about; without any, all.
+    """
+    folders = folders_of(environment).items()
+    asked = (folder for there, folder in folders if not systems or not there or set(systems) & set(there))
+    return next((holder for folder in asked if (holder := holder_in(folder)) is not None), None)
+
+
+def holder_in(folder: Path) -> Holder | None:
+    """Return who holds the claim in a folder, or None when it is free."""
     try:
-        fd = os.open(folder_of(environment) / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
@@ -431,15 +491,24 @@ def write_durably(path: Path, text: str) -> None:
     _sync_folder(path.parent)
 
 
-def _lock_or_raise(fd: int, environment: str) -> None:
+def _lock_or_raise(fd: int, environment: str, systems: tuple[str, ...]) -> None:
     try:
         wait_until(lambda: _lock(fd), what="the lock", timeout_s=_PASSERS_BY_S, every_s=0.02)
     except TimedOut:
-        raise Held(environment, _read_holder(fd)) from None
+        raise Held(environment, _read_holder(fd), systems) from None
 
 
-def _refuse_leftovers(environment: str, folder: Path) -> None:
-    left = _found(folder)
+def _refuse_holders_elsewhere(environment: str, systems: tuple[str, ...]) -> None:
+    """Refuse where one of the systems is held with others than it is beside now: the file was changed meanwhile."""
+    for there, folder in folders_of(environment).items():
+        concerned = there != systems and (not there or set(there) & set(systems))
+        if concerned and (holder := holder_in(folder)) is not None:
+            raise Held(environment, holder, there)
+
+
+def _refuse_leftovers(environment: str, systems: tuple[str, ...]) -> None:
+    """Refuse for what lies in our own folder, which we have locked, and for what concerns our systems elsewhere."""
+    left = (*_found(folder_of(environment, systems)), *leftovers(environment, systems))
     if left:
         raise LeftBehind(environment, left)
 

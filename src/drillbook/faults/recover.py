@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +17,24 @@ from ..polling import TimedOut, wait_until
 from ..redaction import Redactor
 from . import families as _families
 from .address import address_of
-from .records import Holder, LeftBehind, Leftover, LocalClaim, files_of, folder_of, holder_of, leftovers, read_record
+from .places import places_of
+from .records import (
+    Held,
+    Holder,
+    LeftBehind,
+    Leftover,
+    LocalClaim,
+    files_of,
+    folder_of,
+    holder_in,
+    holder_of,
+    read_record,
+)
 from .targets import look, seize
 from .undo import BUDGET_S, BadUndo, NotUndone, perform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ..model import System
 
@@ -49,49 +62,80 @@ class Report:
 
     environment: str
     rows: tuple[Row, ...]
+    troubles: tuple[Exception, ...] = ()
+    """Why nobody could look or act at a place: each is one place's, and keeps nobody from the others."""
+    left_alone: tuple[str, ...] = ()
+    """What is left of systems that nobody asked for."""
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is left."""
-        return all(row.recovered for row in self.rows)
+        """Whether nothing is left of what was asked for, as far as all of it could be seen."""
+        return not self.troubles and all(row.recovered for row in self.rows)
 
 
 def recover(
     where: str,
     systems: Iterable[System] = (),
     *,
+    only: str | None = None,
     budget_s: float = BUDGET_S,
     say: Callable[[str], None] = lambda _line: None,
     afterwards: Callable[[LocalClaim], None] = lambda _claim: None,
 ) -> Report:
-    """Undo all that a dead run has left in an environment, prove it, and remove the records.
+    """Undo all that dead runs have left in an environment, place by place, prove it, and remove the records.
+
+    A place that a living run holds, or that cannot be read or written, is told among the troubles.
 
     Args:
         where: the name of an environment, or the path of one record or of a folder of records.
         systems: those of the environment, whose targets may keep what a run on another machine has left.
+        only: the system whose harm is undone; None for all. What nobody can tell whose it is counts as its.
         budget_s: the limit for each record with all its tries; they do not wait for each other.
         say: shows a line of progress.
-        afterwards: what to do while the environment is still held, once nothing is in any more.
+        afterwards: what to do while a place is still held, once nothing is in there any more.
 
     Raises:
-        Held: a living run or its watchdog holds the environment, and will undo by itself.
-        CannotObserve, PlatformRefused: a target cannot be read or written.
+        CannotObserve: this machine's records cannot be read.
     """
     if "/" in where:
         return _recover_files(Path(where), budget_s)
-    systems = tuple(systems)
-    if not folder_of(where).is_dir() and not systems:
-        return Report(where, ())
-    claim = LocalClaim.take(where, run="", leftovers_are_fine=True)
-    try:
-        claim.copies = seize(where, systems, claim.holder, claim.target_lock, say)
-        rows = _all(_found(claim, systems), lambda leftover: _heal(leftover, budget_s, remove=claim.remove))
-        report = Report(where, rows)
-        if report.clean:
+    rows: list[Row] = []
+    alone: list[str] = []
+    troubles: list[Exception] = []
+
+    def undo(claim: LocalClaim, there: tuple[System, ...]) -> None:
+        found = _found(claim, there)
+        asked = tuple(row for row in found if only is None or row.may_concern([only]))
+        undone = _all(asked, lambda leftover: _heal(leftover, budget_s, remove=claim.remove))
+        rows.extend(undone)
+        alone.extend(f"{row.words()} at {row.system}" for row in found if row not in asked)
+        if all(row.recovered for row in undone):
             afterwards(claim)
+
+    for names, there in places_of(where, systems, only).items():
+        try:
+            with held(where, names, there, say) as claim:
+                undo(claim, there)
+        except (Held, CannotObserve, PlatformRefused, BadUndo) as trouble:
+            troubles.append(trouble)
+    return Report(_whose(where, only), tuple(rows), tuple(troubles), tuple(alone))
+
+
+@contextmanager
+def held(
+    environment: str, names: tuple[str, ...], systems: tuple[System, ...], say: Callable[[str], None]
+) -> Iterator[LocalClaim]:
+    """Hold a place, here and on its target, for whoever comes to undo. Raises what ``seize`` and ``take`` raise."""
+    claim = LocalClaim.take(environment, systems=names, run="", leftovers_are_fine=True)
+    try:
+        claim.copies = seize(environment, systems, claim.holder, claim.target_lock, say)
+        yield claim
     finally:
         claim.release()
-    return report
+
+
+def _whose(environment: str, only: str | None) -> str:
+    return environment if only is None else f"{only} of {environment}"
 
 
 def _found(claim: LocalClaim, systems: tuple[System, ...]) -> tuple[Leftover, ...]:
@@ -108,41 +152,83 @@ def _found(claim: LocalClaim, systems: tuple[System, ...]) -> tuple[Leftover, ..
     return tuple(found.values())
 
 
-def abort(environment: str, systems: Iterable[System] = (), *, timeout_s: float = BUDGET_S) -> Report:
-    """Tell the watchdog of a living run on this machine to undo everything now, and wait until it has.
+def abort(
+    environment: str, systems: Iterable[System] = (), *, only: str | None = None, timeout_s: float = BUDGET_S
+) -> Report:
+    """Tell the watchdogs of living runs on this machine to undo everything now, and wait until they have.
 
-    The run itself goes on to its end and fails as aborted; it can do no more harm.
+    A run that is told so does no more harm at that place: its scenarios there fail as aborted.
+
+    Args:
+        environment: its name.
+        systems: those of the environment, whose targets may be held by a run on another machine.
+        only: the system whose places are meant; None for all. What shares a place with it is undone as well.
+        timeout_s: for all watchdogs together.
+
+    Returns:
+        What was undone. Its troubles are TimedOut where not everything is undone in time or a watchdog was never ready,
+        Held where the run is on another machine, LeftBehind where there is no run and one that is gone has left harm,
+        CannotObserve and PlatformRefused where a target cannot be read.
 
     Raises:
-        TimedOut: not everything is undone within ``timeout_s``, or its watchdog was never ready.
-        Held: the run is on another machine.
-        LeftBehind: there is no run, and one that is gone has left harm.
-        CannotObserve, PlatformRefused: a target cannot be read.
+        CannotObserve: this machine's records cannot be read.
     """
-    holder = holder_of(environment)
-    if holder is None:
-        left = leftovers(environment)
+    places = places_of(environment, systems, only)
+    folders = {names: folder_of(environment, names) for names in places}
+    held = {names: holder for names, folder in folders.items() if (holder := holder_in(folder)) is not None}
+    before = {names: _records(folders[names]) for names in held}
+    troubles: list[Exception] = []
+    for names, holder in held.items():
+        if not _signal_watchdog(folders[names]):
+            troubles.append(TimedOut(f"the watchdog of {holder.words()} is gone; end that run, then recover"))
+            del before[names]
+    rows, late = _undone_in_time(before, timeout_s)
+    free = {names: there for names, there in places.items() if names not in held}
+    troubles += [*late, *_troubles_at(environment, free, only)]
+    return Report(_whose(environment, only), rows, tuple(troubles))
+
+
+def _undone_in_time(
+    before: Mapping[tuple[str, ...], tuple[Leftover, ...]], timeout_s: float
+) -> tuple[tuple[Row, ...], list[Exception]]:
+    """Wait for watchdogs that were told to undo; return what they have undone, and why not all."""
+    all_of_them = [leftover for rows in before.values() for leftover in rows]
+    late: list[Exception] = []
+    try:
+        wait_until(
+            lambda: all(_is_undone(leftover) for leftover in all_of_them),
+            what="the watchdog to undo everything",
+            timeout_s=timeout_s,
+        )
+    except TimedOut as error:
+        late.append(error)
+    return tuple(_aborted(leftover) for leftover in all_of_them if _is_undone(leftover)), late
+
+
+def _troubles_at(
+    environment: str, places: Mapping[tuple[str, ...], tuple[System, ...]], only: str | None
+) -> Iterator[Exception]:
+    """Say of places that nobody here holds why one may have harm in it all the same."""
+    for names, there in places.items():
+        left = _records(folder_of(environment, names))
+        left = tuple(row for row in left if only is None or row.may_concern([only]))
         if left:
-            raise LeftBehind(environment, left)
-        look(environment, systems)
-        return Report(environment, ())
-    before = {leftover.path.stem: leftover for leftover in _records(folder_of(environment))}
-    if not _signal_watchdog(environment):
-        raise TimedOut(f"the watchdog of {holder.words()} is gone; end that run, then recover")
-    wait_until(
-        lambda: all(_is_undone(leftover) for leftover in before.values()),
-        what=f"the watchdog of {environment} to undo",
-        timeout_s=timeout_s,
-    )
-    return Report(environment, tuple(_aborted(leftover) for leftover in before.values()))
+            yield LeftBehind(environment, left)
+        try:
+            look(environment, there)
+        except (Held, LeftBehind, CannotObserve, PlatformRefused) as trouble:
+            yield trouble
 
 
 def _recover_files(path: Path, budget_s: float) -> Report:
-    found = _records(path) if path.is_dir() else (read_record(path),)
+    found = _records_below(path) if path.is_dir() else (read_record(path),)
     names = {row.record.environment for row in found if row.record}
     claims: list[LocalClaim] = []
     try:
-        claims = [LocalClaim.take(name, run="", leftovers_are_fine=True) for name in sorted(names)]
+        for name in sorted(names):
+            if (holder := holder_of(name)) is not None:
+                raise Held(name, holder)
+            claims.append(LocalClaim.take(name, run="", leftovers_are_fine=True))  # of the whole, so that no run begins
         rows = _all(found, lambda leftover: _heal(leftover, budget_s, remove=lambda _: leftover.path.unlink()))
     finally:
         for claim in claims:
@@ -152,6 +238,11 @@ def _recover_files(path: Path, budget_s: float) -> Report:
 
 def _records(folder: Path) -> tuple[Leftover, ...]:
     return tuple(read_record(path) for path in files_of(folder))
+
+
+def _records_below(folder: Path) -> tuple[Leftover, ...]:
+    folders = (folder, *sorted(path for path in folder.rglob("*") if path.is_dir()))
+    return tuple(leftover for one in folders for leftover in _records(one))
 
 
 def _all(found: tuple[Leftover, ...], heal: Callable[[Leftover], Row]) -> tuple[Row, ...]:
@@ -198,11 +289,11 @@ def _journal(run: Path, row: Row) -> None:
         journal.close()
 
 
-def _signal_watchdog(environment: str) -> bool:
-    """Send the signal, once there is a watchdog, to that very process. Return whether it was there."""
+def _signal_watchdog(folder: Path) -> bool:
+    """Send the signal to the watchdog of a claim, once there is one, that very process; return whether it was there."""
 
     def ready() -> Holder | None:
-        holder = holder_of(environment)
+        holder = holder_in(folder)
         return holder if holder is None or holder.watchdog else None
 
     try:

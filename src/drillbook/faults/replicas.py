@@ -72,7 +72,8 @@ class ScaleToZero:
     @property
     def blast(self) -> Blast:
         """What it hits: all of it."""
-        return Blast(self.component, tuple(state.name for state in self.before), len(self.before))
+        names = tuple(state.name for state in self.before)
+        return Blast(self.system.name, self.component, names, len(self.before))
 
     @property
     def undo(self) -> Undo:

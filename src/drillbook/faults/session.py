@@ -1,4 +1,4 @@
-"""A run's faults: the environment taken, a watchdog beside it, and every fault through the guard."""
+"""A run's faults at one place: the place taken, a watchdog beside it, and every fault through the guard."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from .guard import Refusal, enter, permit
 from .handle import Timing, Watchdog
-from .lifecycle import Aborted, Fault, Injection, Limits
+from .lifecycle import Aborted, Blast, Fault, Injection, Limits
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,29 +21,48 @@ class NotPermitted(Exception):
 
 
 class FaultSession:
-    """An environment held for faults, for one run; ``open`` makes one and ``close`` leaves nothing behind."""
+    """A place held for faults, for one run; ``open`` makes one and ``close`` leaves nothing behind.
+
+    A run that disrupts systems at several places has a session for each; what they have in is counted together.
+    """
 
     def __init__(
-        self, environment: Environment, disrupt: str | None, *, claim: LocalClaim, watchdog: Watchdog, journal: Journal
+        self,
+        environment: Environment,
+        disrupt: str | None,
+        *,
+        claim: LocalClaim,
+        watchdog: Watchdog,
+        journal: Journal,
+        injections: list[Injection],
     ) -> None:
         self.watchdog = watchdog
         self._environment = environment
         self._disrupt = disrupt
         self.claim = claim
         self._journal = journal
-        self._injections: list[Injection] = []
+        self._injections = injections
 
     @classmethod
     def open(
-        cls, environment: Environment, disrupt: str | None, *, journal: Journal, timing: Timing | None = None
+        cls,
+        environment: Environment,
+        disrupt: str | None,
+        system: str,
+        *,
+        journal: Journal,
+        timing: Timing | None = None,
+        injections: list[Injection] | None = None,
     ) -> Self | Refusal:
-        """Take the environment and start the watchdog.
+        """Take the place of a system and start the watchdog.
 
         Args:
             environment: where.
             disrupt: the value of ``--disrupt``.
+            system: which of its systems is to be disrupted; those that share its place are held with it.
             journal: the run's record.
             timing: when the watchdog acts by itself.
+            injections: all of the run, shared by its sessions; None where it has no other.
 
         Returns:
             The session, or why there is none.
@@ -52,7 +71,8 @@ class FaultSession:
             WatchdogDied: it did not start; nothing is held.
         """
         timing = timing or Timing()
-        claim = enter(environment, disrupt, run=str(journal.directory.absolute()), lease_s=timing.lease_s)
+        run = str(journal.directory.absolute())
+        claim = enter(environment, disrupt, environment.systems[system], run=run, lease_s=timing.lease_s)
         if isinstance(claim, Refusal):
             return claim
         try:
@@ -60,7 +80,8 @@ class FaultSession:
         except BaseException:
             claim.release()
             raise
-        return cls(environment, disrupt, claim=claim, watchdog=watchdog, journal=journal)
+        together = [] if injections is None else injections
+        return cls(environment, disrupt, claim=claim, watchdog=watchdog, journal=journal, injections=together)
 
     def prepare(self, fault: Fault, *, limits: Limits | None = None) -> Injection:
         """Return a fault ready to be injected: ``with session.prepare(fault) as injection: ...``.
@@ -84,6 +105,11 @@ class FaultSession:
             raise Aborted(self.watchdog.fenced)
 
     @property
+    def blasts_in(self) -> tuple[Blast, ...]:
+        """What is hit now, by whichever scenario of the run, at whichever place."""
+        return tuple(found.fault.blast for found in self._injections if found.active)
+
+    @property
     def unguarded(self) -> str | None:
         """Why nobody guarded the run for a time, or to its end, or None."""
         return self.watchdog.lost
@@ -104,7 +130,6 @@ class FaultSession:
         self.close()
 
     def _permit(self, fault: Fault) -> None:
-        active = tuple(found.fault.blast for found in self._injections if found.active)
-        refused = permit(self._environment, self._disrupt, fault.blast, active=active, claim=self.claim)
+        refused = permit(self._environment, self._disrupt, fault.blast, active=self.blasts_in, claim=self.claim)
         if refused is not None:
             raise NotPermitted(refused.reason)

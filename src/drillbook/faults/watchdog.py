@@ -372,7 +372,8 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     ourselves = Holder("the watchdog", "", os.getpid(), "", config.journal, config.epoch)
-    claim = LocalClaim(config.environment, folder_of(config.environment), config.lock_fd, ourselves)
+    folder = folder_of(config.environment, config.systems)
+    claim = LocalClaim(config.environment, folder, config.lock_fd, ourselves, tuple(config.systems))
     claim.copies = copies_at(config.targets, config.token, claim.target_lock)
     journal = Journal(Path(config.journal), Redactor())
     return Watchdog(config, claim, journal).run(wake)

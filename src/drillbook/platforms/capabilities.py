@@ -305,6 +305,11 @@ class RollsBack(Protocol):
 class Platform(Protocol):
     """Gives capabilities when asked."""
 
+    @property
+    def place(self) -> str:
+        """Where the system is, in words: the same for all systems that share a place. Contacts nothing."""
+        ...
+
     def can(self, capability: type[C]) -> C | Missing:
         """Return the capability, or Missing with the reason."""
         ...

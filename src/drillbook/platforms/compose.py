@@ -8,6 +8,7 @@ which nobody listens, since that is what its users meet.
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from functools import partial
@@ -385,6 +386,14 @@ class ComposePlatform:
     def __init__(self, system: System) -> None:
         self._name = system.name
         self._project = None if system.compose is None else Project(system.compose)
+
+    @property
+    def place(self) -> str:
+        """Where the system is, in words: a project of one engine is one place."""
+        if self._project is None:
+            return f"the unnamed project of {self._name}"
+        found = self._project.project
+        return f"project {found.name} of {found.host or os.environ.get('DOCKER_HOST') or 'the usual engine'}"
 
     def can(self, capability: type[C]) -> C | Missing:
         """Return the capability, or Missing with the reason."""

@@ -184,6 +184,12 @@ class ProcessPlatform:
         self._system = system
         self._keeper = None if system.control is None else Keeper(system.control)
 
+    @property
+    def place(self) -> str:
+        """Where the system is, in words: what one keeper keeps is one place."""
+        control = self._system.control
+        return f"the processes of {self._system.name if control is None else control.absolute()}"
+
     def can(self, capability: type[C]) -> C | Missing:
         """Return the capability, or Missing with the reason."""
         if capability in (Lists, ReadsLogs):

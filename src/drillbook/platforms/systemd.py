@@ -312,6 +312,12 @@ class SystemdPlatform:
         self._system = system
         self._units = None if system.systemd is None else Units(system.systemd)
 
+    @property
+    def place(self) -> str:
+        """Where the system is, in words: a host is one place."""
+        where = self._system.systemd
+        return f"the unnamed host of {self._system.name}" if where is None else f"host {where.host}"
+
     def can(self, capability: type[C]) -> C | Missing:
         """Return the capability, or Missing with the reason; whether the user may act is asked of the host."""
         if self._units is None:

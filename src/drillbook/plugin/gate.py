@@ -21,12 +21,16 @@ from ..rounds import Case, Round, readings_of, until_good, verdict_in
 from . import evidence, exits, selection, workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from .options import Options
 
 GATE = pytest.StashKey["Gate"]()
+
+
+def _nobody_holds(systems: Iterable[str]) -> dict[str, str]:
+    return dict.fromkeys(systems, "nobody here can hold the environment for load")
 
 
 class _Progress(logging.Handler):
@@ -63,9 +67,10 @@ class Gate:
         self._workers_refusal: str | None = None
         self.not_judged: dict[str, str] = {}
         self.cases: list[Case] = []
-        self.ask_for_load: Callable[[], str | None] = lambda: "nobody here can hold the environment for load"
-        """Holds the environment and returns None, or why no load may be sent; given by whoever holds it for faults."""
-        self.load_refused: str | None = None
+        self.ask_for_load: Callable[[Iterable[str]], dict[str, str]] = _nobody_holds
+        """Holds the places of systems and returns why no load may be sent, by system; given by who holds for faults."""
+        self.load_refused: dict[str, str] = {}
+        """The systems to which no load may be sent, each with the reason."""
         self._round = Round(0, {})
         self._lab: labs.Lab | None = None
         if options.environment is not None:
@@ -152,9 +157,10 @@ class Gate:
             bare = here and before
             self.prepare(with_lab=not bare)
         self._note_not_judged()
-        if any(selection.sends_load(item) for item in selected) and (reason := self.ask_for_load()) is not None:
-            self.load_refused = reason
-            self.cases = [case for case in self.cases if case.criterion.stage is not Stage.LOAD]
+        loads = [case.system for case in self.cases if case.criterion.stage is Stage.LOAD]
+        if loads:
+            self.load_refused = self.ask_for_load(dict.fromkeys(loads))
+            self.cases = [case for case in self.cases if not self._is_refused(case)]
         if self.cases:
             self._observe()
 
@@ -282,6 +288,9 @@ class Gate:
     def _is_about_criteria(self, session: pytest.Session) -> bool:
         """Say whether this run was meant to judge: it judged, or nothing at all was selected."""
         return self.journal is not None or session.testscollected == 0 or bool(self.cases)
+
+    def _is_refused(self, case: Case) -> bool:
+        return case.criterion.stage is Stage.LOAD and case.system in self.load_refused
 
     def _load(self, lab_environment: Path | None) -> Environment:
         assert self.options.environment is not None

@@ -56,9 +56,11 @@ def _load_lines(gate: Gate, loads: Sequence[Case]) -> Iterator[tuple[str, bool]]
         yield f"load: {source}", False
     if loads:
         yield f"  holds     {', '.join(case.criterion.id for case in loads)}", False
-        refusal = permit_load(environment, gate.options.disrupt)
-        if refusal is not None:
-            yield f"  refused   {refusal.reason}", True
+        systems = [environment.systems[name] for name in dict.fromkeys(case.system for case in loads)]
+        for system in systems:
+            refusal = permit_load(environment, gate.options.disrupt, system)
+            if refusal is not None:
+                yield f"  refused   {refusal.reason}", True
     elif gate.not_judged:
         for reason in dict.fromkeys(gate.not_judged.values()):
             yield f"not judged: {reason}", True

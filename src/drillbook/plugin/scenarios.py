@@ -10,15 +10,15 @@ import pytest
 
 from ..drill.ends import Refused
 from ..model import Outcome
-from .selection import script_of, sends_load
+from .selection import script_of, sends_load, system_of
 from .verdicts import NotMet, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
     from ..drill.scenario import Scenario, Script
     from ..environment import Environment
-    from ..faults import FaultSession, Interrupts
+    from ..faults import FaultSession, Injection, Interrupts
     from .gate import Gate
 
 SCENARIOS = pytest.StashKey["Scenarios"]()
@@ -33,12 +33,15 @@ def scenario_test(script: Script) -> Callable[..., Any]:
 
 
 class Scenarios:
-    """Opens the environment for faults when the first scenario needs it, and judges what each one recorded."""
+    """Opens a place for faults when the first scenario there needs it, and judges what each one recorded."""
 
     def __init__(self, config: pytest.Config, gate: Gate) -> None:
         self._config = config
         self._gate = gate
-        self._session: FaultSession | None = None
+        self._sessions: dict[tuple[str, ...], FaultSession] = {}
+        """One for each place that was needed so far, by the names of the systems there."""
+        self._injections: list[Injection] = []
+        """Those of all sessions: the blast radius is the run's."""
         self._interrupts: Interrupts | None = None
         self._plan_status: int | None = None
         gate.ask_for_load = self._hold_for_load
@@ -61,9 +64,10 @@ class Scenarios:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Refuse what needs load where none may be sent: none was."""
-        if self._gate.load_refused is not None and sends_load(item):
-            self._note_refused(item, self._gate.load_refused)
-            raise Refused(self._gate.load_refused)
+        reason = self._gate.load_refused.get(system_of(item) or "") if sends_load(item) else None
+        if reason is not None:
+            self._note_refused(item, reason)
+            raise Refused(reason)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -81,14 +85,17 @@ class Scenarios:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Let go of the environment before the summary is written; what is left behind fails the run."""
+        """Let go of every place before the summary is written; what is left behind fails the run."""
         if self._plan_status is not None:
             session.exitstatus = self._plan_status
-        if self._session is not None:
-            if self._interrupts is not None:
-                self._interrupts.close()
-            held, self._session = self._session, None
-            self._let_go(held)
+        if not self._sessions:
+            return
+        if self._interrupts is not None:
+            self._interrupts.close()
+        while self._sessions:
+            self._let_go(self._sessions.popitem()[1])
+        if self._interrupts is not None and (more := self._interrupts.noted[1:]):
+            self._say(f"{', '.join(more)} came while the run was ending: undoing went on")
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
@@ -106,8 +113,6 @@ class Scenarios:
         if held.unguarded:
             self._tell("unguarded", reason=held.unguarded)
             self._say(f"for a time nobody would have undone this run's faults: {held.unguarded}")
-        if self._interrupts is not None and (more := self._interrupts.noted[1:]):
-            self._say(f"{', '.join(more)} came while the run was ending: undoing went on")
 
     def _tell(self, kind: str, **data: object) -> None:
         if self._gate.journal is not None:
@@ -147,22 +152,26 @@ class Scenarios:
         self._tell("refused", test=item.nodeid, reason=reason)
         item.user_properties.append(("verdict", "refused"))
 
-    def _hold_for_load(self) -> str | None:
-        """Hold the environment for load, as for faults; return why it may not be had."""
+    def _hold_for_load(self, systems: Iterable[str]) -> dict[str, str]:
+        """Hold the places of systems for load, as for faults; return why one may not be had, by system."""
+        self._gate.find_instances()
+        reasons = {system: self._load_refused(system) for system in systems}
+        return {system: reason for system, reason in reasons.items() if reason is not None}
+
+    def _load_refused(self, name: str) -> str | None:
         from ..faults import permit_load  # noqa: PLC0415 - only load and scenarios pay for it
 
-        self._gate.find_instances()
         environment, options = self._gate.environment, self._gate.options
         assert environment is not None
         try:
-            session = self._open(environment)
+            session = self._open(environment, name)
         except Refused as refused:
             return str(refused)
-        refusal = permit_load(environment, options.disrupt, claim=session.claim)
+        refusal = permit_load(environment, options.disrupt, environment.systems[name], claim=session.claim)
         return None if refusal is None else refusal.reason
 
     def _open_for(self, script: Script) -> FaultSession:
-        """Return the environment held for faults, when it allows all of this script's. Raises Refused."""
+        """Return the script's place held for faults, when all of the script's are allowed there. Raises Refused."""
         from ..drill.scenario import prepare  # noqa: PLC0415 - only scenarios pay for it
         from ..faults import permit_each  # noqa: PLC0415 - as above
 
@@ -171,27 +180,35 @@ class Scenarios:
         assert environment is not None
         if environment.mutations_namespace is None:
             raise Refused("its clients write, and [mutations] does not allow that here")
-        session = self._open(environment)
+        session = self._open(environment, script.system)
         faults = prepare(script, environment)
         blasts = [fault.blast for fault in faults]
-        refusals = permit_each(environment, options.disrupt, blasts, claim=session.claim)
+        refusals = permit_each(environment, options.disrupt, blasts, active=session.blasts_in, claim=session.claim)
         for fault, refusal in zip(faults, refusals, strict=True):
             if refusal is not None:
                 raise Refused(f"{fault.name}: {refusal.reason}")
         return session
 
-    def _open(self, environment: Environment) -> FaultSession:
-        """Open the environment for faults, once. Raises Refused."""
+    def _open(self, environment: Environment, system: str) -> FaultSession:
+        """Open the place of a system for faults, once. Raises Refused."""
         from ..faults import FaultSession, Refusal  # noqa: PLC0415 - only scenarios pay for it
 
-        if self._session is None:
-            assert self._gate.journal is not None
-            opened = FaultSession.open(environment, self._gate.options.disrupt, journal=self._gate.journal)
-            if isinstance(opened, Refusal):
-                raise Refused(opened.reason)
-            self._session = opened
-            self._clean_up_after_others(environment, opened)
-        return self._session
+        for names, session in self._sessions.items():
+            if system in names:
+                return session
+        assert self._gate.journal is not None
+        opened = FaultSession.open(
+            environment,
+            self._gate.options.disrupt,
+            system,
+            journal=self._gate.journal,
+            injections=self._injections,
+        )
+        if isinstance(opened, Refusal):
+            raise Refused(opened.reason)
+        self._sessions[opened.claim.systems] = opened
+        self._clean_up_after_others(environment, opened)
+        return opened
 
     def _clean_up_after_others(self, environment: Environment, session: FaultSession) -> None:
         """Delete the test keys of runs that are gone; what cannot be deleted is said, and stops nothing."""

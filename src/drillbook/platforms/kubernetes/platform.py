@@ -65,6 +65,17 @@ class KubernetesPlatform:
     def __init__(self, system: System) -> None:
         self._system = system
 
+    @property
+    def place(self) -> str:
+        """Where the system is, in words: a namespace of one cluster is one place."""
+        found = self._system.cluster
+        if found is None:
+            return f"the unnamed namespace of {self._system.name}"
+        cluster = (
+            found.server or f"context {found.context or 'current'} of {found.kubeconfig or 'the usual kubeconfig'}"
+        )
+        return f"namespace {found.namespace} of {cluster}"
+
     def can(self, capability: type[C]) -> C | Missing:
         """Return the capability, or Missing with the reason; what needs a right of its own is asked of the API."""
         if self._system.cluster is None:
