@@ -27,7 +27,7 @@ def rejudge(directory: Path) -> list[Verdict]:
     """
     facts: dict[str, Facts] = {}
     seen: dict[tuple[int, str, str], Observation] = {}
-    judged: dict[tuple[str, str], dict[str, Any]] = {}
+    judged: dict[tuple[str, str, str], dict[str, Any]] = {}
     for record in journal.read(directory):
         if record.kind == "run":
             facts = {name: Facts(**row) for name, row in record.data["facts"].items()}
@@ -35,7 +35,7 @@ def rejudge(directory: Path) -> list[Verdict]:
             one = Observation(**record.data["seen"])
             seen[record.data["round"], one.probe, one.target] = one
         elif record.kind == "verdict":
-            judged[record.data["test"], record.data["id"]] = record.data
+            judged[record.data["system"], record.data["test"], record.data["id"]] = record.data
     if not judged:
         raise CannotRejudge(f"{directory.name}: nothing was judged in this run")
     known = {(case.system, case.criterion.id, case.criterion.probe.key): case.criterion for case in rows.cases()}

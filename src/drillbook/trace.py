@@ -43,9 +43,11 @@ class Counts:
 
 def trace(system: str) -> tuple[Traced, ...]:
     """Return all statements of a system with what holds them."""
-    proven = _proven()
+    proven = _proven(system)
     tests = rows.tests()
-    return tuple(_traced(entry, proven.get(entry.id, {}), tests.get(entry.id)) for entry in catalogue.entries(system))
+    return tuple(
+        _traced(entry, proven.get(entry.id, {}), tests.get((system, entry.id))) for entry in catalogue.entries(system)
+    )
 
 
 def count(traced: tuple[Traced, ...]) -> Counts:
@@ -63,15 +65,20 @@ def _traced(entry: catalogue.Entry, proofs: dict[str, list[str]], test: str | No
     return Traced(entry, "waiting", test=test)
 
 
-def _proven() -> dict[str, dict[str, list[str]]]:
-    """Return ``{statement id: {platform: [planted defects that flip it]}}``, each where a row is judged."""
+def _proven(system: str) -> dict[str, dict[str, list[str]]]:
+    """Return ``{statement id: {platform: [planted defects that flip it]}}`` of a system, each where a row is judged."""
     path = carried.root() / "lab" / "defects.toml"
     found: dict[str, dict[str, list[str]]] = {}
     for name, row in tomllib.loads(path.read_text("utf-8")).items():
-        for platform in row["platforms"]:
+        for platform in row["platforms"] if _planted_in(row) == system else ():
             for statement in broken_on(row, platform):
                 found.setdefault(statement, {}).setdefault(platform, []).append(name)
     return found
+
+
+def _planted_in(row: Mapping[str, Any]) -> str:
+    """Return whose lab plants a defect: what it breaks there says nothing of another system."""
+    return str(row.get("system", "config-manager"))
 
 
 def broken_on(row: Mapping[str, Any], platform: str) -> set[str]:
@@ -86,5 +93,5 @@ def broken_on(row: Mapping[str, Any], platform: str) -> set[str]:
     return named & {
         case.criterion.id
         for case in rows.cases()
-        if platform in case.criterion.platforms and case.criterion.stage == stage
+        if case.system == _planted_in(row) and platform in case.criterion.platforms and case.criterion.stage == stage
     }
