@@ -8,9 +8,8 @@ import subprocess
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
+from .. import __version__, catalogue
 from ..model import Severity
-from ..report.summary import heading
 
 if TYPE_CHECKING:
     import pytest
@@ -69,7 +68,7 @@ def _to_allure(system: str, criterion: Criterion[Any], verdict: Verdict, reading
     dynamic: Any = allure.dynamic  # the package is typed in part
     dynamic.label("testId", verdict.id)
     dynamic.label("system", system)
-    dynamic.suite(heading(verdict.id))
+    dynamic.suite(catalogue.entry(verdict.id).full_heading)
     dynamic.severity("critical" if criterion.severity is Severity.CRITICAL else "minor")
     allure.attach(json.dumps([one.record() for one in readings], indent=2), "observations", allure.attachment_type.JSON)
 

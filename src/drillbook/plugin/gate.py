@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .. import labs
+from .. import catalogue, labs
 from ..environment import BadEnvironment, Environment, known, load, locate, located
 from ..journal import CannotKeep, Journal, new_run
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
@@ -212,12 +212,16 @@ class Gate:
         """Journal a verdict, attach it to the test, and return why it is excused, where it is."""
         assert self.journal is not None
         excuse = self.excuse(system, criterion, verdict)
+        said = catalogue.entry(criterion.id)
         self.journal.verdict(
             verdict,
             system=system,
             test=item.nodeid,
             severity=criterion.severity,
+            statement=said.statement,
+            heading=said.full_heading,
             remedy=criterion.remedy,
+            advice=catalogue.entry(criterion.remedy).full_heading if criterion.remedy else None,
             excuse=excuse,
             round=number,
             readings=[(one.probe, one.target) for one in readings],

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__, catalogue, journal
+from .. import __version__, journal
 from ..model import id_of
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ class Line:
     observed: str
     source: str
     duration_ms: float
-    runbook: str
-    """The heading in the runbook."""
+    runbook: str | None
+    """The heading in the runbook; None where neither the journal says it nor a runbook of today has it."""
+    statement: str | None
+    """What the runbook says there, in our own words; None likewise."""
     remedy: str | None
     """For NOT_MET the heading of the runbook's advice, for UNKNOWN how to see again."""
     severity: str
@@ -103,12 +105,6 @@ class Summary:
         return sum(line.excuse is not None for line in self.verdicts)
 
 
-def heading(statement_id: str) -> str:
-    """Return ``Runbook > Section`` of a statement."""
-    found = catalogue.entry(statement_id)
-    return f"{found.runbook} > {found.heading}"
-
-
 def from_journal(directory: Path) -> Summary:
     """Sum up a run. Raises journal.NoSuchRun."""
     return summed_up(directory.name, journal.read(directory))
@@ -158,7 +154,7 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
 
 def _system(record: journal.Record, facts: RunFacts) -> str:
     """Return whose record it is; the first format did not say it, and meant all systems of the run."""
-    return str(record.data.get("system", ", ".join(facts.systems)))
+    return str(record.data["system"] or ", ".join(facts.systems))
 
 
 def _said(record: journal.Record, facts: RunFacts) -> str:
@@ -220,12 +216,9 @@ def _line(data: dict[str, Any]) -> Line:
         observed=data["observed"],
         source=data["source"],
         duration_ms=data["duration_ms"],
-        runbook=heading(data["id"]),
-        remedy=data["mend"] or _advice(data["remedy"]),
+        runbook=data["heading"],
+        statement=data["statement"],
+        remedy=data["mend"] or data["advice"],
         severity=data["severity"],
         excuse=data["excuse"],
     )
-
-
-def _advice(remedy: str | None) -> str | None:
-    return heading(remedy) if remedy else None

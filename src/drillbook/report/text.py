@@ -20,6 +20,9 @@ _OWN_ENDS = {
 """Exit statuses that no verdict explains."""
 
 
+_LOST = "not in the journal, which is of the first format, and no runbook of today has the id"
+
+
 def block(line: Line) -> list[str]:
     """Return a verdict other than MET as at most six lines, the first of which names it."""
     first = f"{line.verdict} {line.name}   {line.severity}   {line.source} ({line.duration_ms:.0f} ms)"
@@ -27,7 +30,7 @@ def block(line: Line) -> list[str]:
         first,
         f"  expected  {line.expected}",
         f"  observed  {line.observed}",
-        f"  runbook   {line.runbook}",
+        f"  runbook   {line.runbook or _LOST}",
     ]
     if line.remedy:
         rows.append(f"  next      {line.remedy}")
