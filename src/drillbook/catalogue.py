@@ -32,6 +32,11 @@ class Entry:
     same_as: str | None = None
     defects: tuple[str, ...] = ()
 
+    @property
+    def full_heading(self) -> str:
+        """Where it stands: ``Runbook > Section``."""
+        return f"{self.runbook} > {self.heading}"
+
 
 @dataclass(frozen=True, slots=True)
 class Defect:

@@ -1,14 +1,20 @@
-"""Judges a saved run again from its journal alone: no environment is touched, the verdicts are the same."""
+"""Judges a saved run again from its journal: no environment and no runbook is asked, the verdicts are the same.
+
+Only the judges themselves are this version's. A verdict that they cannot come to again is told as it was written, with
+the reason; one whose reading was lost is UNKNOWN.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import journal, rows
-from .model import Facts, Observation, Verdict, judge
+from .model import Facts, Observation, Outcome, Verdict, judge
 from .redaction import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from .model import Criterion
@@ -18,16 +24,49 @@ class CannotRejudge(Exception):
     """A journal that does not hold what judging needs."""
 
 
-def rejudge(directory: Path) -> list[Verdict]:
+@dataclass(frozen=True, slots=True)
+class Rejudged:
+    """A verdict of a saved run."""
+
+    system: str
+    verdict: Verdict
+    as_then: str | None = None
+    """Why it is the one that was written then, where it could not be come to again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a journal holds for judging."""
+
+    facts: Mapping[str, Facts]
+    seen: Mapping[tuple[int, str, str], Observation]
+    """By round, probe and target."""
+    judged: tuple[dict[str, Any], ...]
+    """The last verdict of each test on each statement of a system."""
+
+
+def rejudge(directory: Path) -> list[Rejudged]:
     """Judge every criterion of a run again by the observations of its last round.
 
     Raises:
-        journal.NoSuchRun: the journal is not there or damaged.
-        CannotRejudge: it holds no judged round, or a criterion that this version no longer has.
+        journal.NoSuchRun: the journal is not there, damaged, or of a newer Drillbook.
+        CannotRejudge: it holds no verdict, or not the facts by which one was given.
     """
+    run = _read(directory)
+    if not run.judged:
+        raise CannotRejudge(f"{directory.name}: nothing was judged in this run")
+    if strange := sorted({row["system"] for row in run.judged} - run.facts.keys()):
+        raise CannotRejudge(f"{directory.name}: the journal holds no facts of {', '.join(strange)}")
+    known: dict[tuple[str, str], list[Criterion[Any]]] = {}
+    for case in rows.cases():
+        known.setdefault((case.system, case.criterion.id), []).append(case.criterion)
+    return [_again(row, known.get((row["system"], row["id"]), []), run) for row in run.judged]
+
+
+def _read(directory: Path) -> _Run:
     facts: dict[str, Facts] = {}
     seen: dict[tuple[int, str, str], Observation] = {}
-    judged: dict[tuple[str, str], dict[str, Any]] = {}
+    judged: dict[tuple[str, str, str], dict[str, Any]] = {}
     for record in journal.read(directory):
         if record.kind == "run":
             facts = {name: Facts(**row) for name, row in record.data["facts"].items()}
@@ -35,29 +74,35 @@ def rejudge(directory: Path) -> list[Verdict]:
             one = Observation(**record.data["seen"])
             seen[record.data["round"], one.probe, one.target] = one
         elif record.kind == "verdict":
-            judged[record.data["test"], record.data["id"]] = record.data
-    if not judged:
-        raise CannotRejudge(f"{directory.name}: nothing was judged in this run")
-    known = {(case.system, case.criterion.id, case.criterion.probe.key): case.criterion for case in rows.cases()}
-    by_id = {(system, name): criterion for (system, name, _), criterion in known.items()}
-    return [_again(directory, row, known, by_id, seen, facts) for row in judged.values()]
+            judged[record.data["system"], record.data["test"], record.data["id"]] = record.data
+    return _Run(facts, seen, tuple(judged.values()))
 
 
-def _again(
-    directory: Path,
-    row: dict[str, Any],
-    known: dict[tuple[str, str, str], Criterion[Any]],
-    by_id: dict[tuple[str, str], Criterion[Any]],
-    seen: dict[tuple[int, str, str], Observation],
-    facts: dict[str, Facts],
-) -> Verdict:
+def _again(row: dict[str, Any], criteria: list[Criterion[Any]], run: _Run) -> Rejudged:
     """Judge one saved verdict's readings again; a statement may have rows with different probes."""
+    system, then = row["system"], Verdict.of_record(row)
     readings = [(str(probe), str(target)) for probe, target in row["readings"]]
-    by_probe = known.get((row["system"], row["id"], readings[0][0])) if readings else None
-    criterion = by_probe or by_id.get((row["system"], row["id"]))
+    found = [run.seen.get((row["round"], probe, target)) for probe, target in readings]
+    if None in found:
+        return Rejudged(system, _lost(then, readings[found.index(None)]))
+    whole = [one for one in found if one is not None]
+    if any(one.masked for one in whole):
+        return Rejudged(system, then, "what was judged holds secrets, and the journal does not")
+    criterion = next((one for one in criteria if not readings or one.probe.key == readings[0][0]), None)
     if criterion is None:
-        raise CannotRejudge(f"{directory.name}: this version of Drillbook has no criterion {row['id']}")
-    found = [seen[row["round"], probe, target] for probe, target in readings]
-    if any(one.masked for one in found):  # what was judged is not in the journal: its verdict is
-        return Verdict.of_record(row)
-    return judge(criterion, found, facts[row["system"]], visible)
+        what = "judges other readings for it" if criteria else "has no row for it"
+        return Rejudged(system, then, f"this version of Drillbook {what}")
+    return Rejudged(system, judge(criterion, whole, run.facts[system], visible))
+
+
+def _lost(then: Verdict, reading: tuple[str, str]) -> Verdict:
+    """Return the verdict on something of which a reading was not kept."""
+    return Verdict(
+        then.id,
+        Outcome.UNKNOWN,
+        then.expected,
+        f"a reading is not in the journal: {reading[0]} of {reading[1]}",
+        then.source,
+        then.duration_ms,
+        mend="judge the environment anew: the evidence of this run was not kept whole",
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from .model import Criterion, Observation, Outcome, Shared, Verdict, judge
+from .model import Criterion, Observation, Outcome, Shared, Verdict, id_of, judge
 from .observations import Key, Want, observe
 from .platforms import discovered
 
@@ -132,16 +132,14 @@ def until_good(
             done=lambda one, number=number: journal.observation(one, number),  # type: ignore[misc] # binds the number
         )
         verdicts = [(case, verdict_of(case, seen, environment)) for case in cases]
-        open_ones = [
-            verdict for case, verdict in verdicts if verdict.outcome is not Outcome.MET and not excused(case, verdict)
-        ]
+        open_ones = [one for one in verdicts if one[1].outcome is not Outcome.MET and not excused(*one)]
         good_in_a_row = 0 if open_ones else good_in_a_row + 1
         judged = _of_masked(verdicts, seen)
         journal.write(
             "round",
             number=number,
             good=not open_ones,
-            open=[verdict.id for verdict in open_ones],
+            open=[(case.system, verdict.id) for case, verdict in open_ones],
             judged=[[*key, asdict(verdict)] for key, verdict in judged.items()],
         )
         elapsed_s = time.monotonic() - began
@@ -160,11 +158,17 @@ def _limit_s(patience: Patience) -> float:
 
 
 def _progress_line(
-    number: int, elapsed_s: float, patience: Patience, open_ones: list[Verdict], good: int, total: int
+    number: int,
+    elapsed_s: float,
+    patience: Patience,
+    open_ones: Sequence[tuple[Case, Verdict]],
+    good: int,
+    total: int,
 ) -> str:
     if open_ones:
-        first = open_ones[0]
-        state = f"{total - len(open_ones)}/{total} MET, first of the rest: {first.id} ({first.observed})"
+        case, first = open_ones[0]
+        name = id_of(first.id, case.system)
+        state = f"{total - len(open_ones)}/{total} MET, first of the rest: {name} ({first.observed})"
     else:
         state = f"all MET, {good} of {patience.good_rounds} good rounds in a row"
     return f"round {number}, {elapsed_s:.0f} s of {patience.within_s:g} s: {state}"

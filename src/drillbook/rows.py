@@ -36,10 +36,10 @@ def cases() -> tuple[Case, ...]:
 
 
 @cache
-def tests() -> dict[str, str]:
-    """Return ``{statement id: the test that judges it}``, by what the test files themselves declare."""
+def tests() -> dict[tuple[str, str], str]:
+    """Return ``{(system, statement id): the test that judges it}``, by what the test files themselves declare."""
     cases()  # makes the packages importable
-    found: dict[str, str] = {}
+    found: dict[tuple[str, str], str] = {}
     for kind in ("checks", "chaos", "load"):
         folder = carried.root() / kind
         for path in sorted(folder.rglob("test_*.py")):
@@ -50,17 +50,17 @@ def tests() -> dict[str, str]:
             for name, function in vars(module).items():
                 if name.startswith("test_"):
                     where = f"{kind}/{'/'.join(inside)}.py::{name}"
-                    found |= {row.id: where for row in _declared(function) if row.id not in found}
+                    found |= {key: where for key in _declared(function) if key not in found}
     return found
 
 
-def _declared(function: object) -> Iterator[Criterion[object]]:
-    """Yield the rows that a test judges: those it is parametrized with, or those its script holds."""
+def _declared(function: object) -> Iterator[tuple[str, str]]:
+    """Yield system and id of the rows that a test judges: those it is parametrized with, or those its script holds."""
     for mark in getattr(function, "pytestmark", []):
         if mark.name == "parametrize" and mark.args[0] == "case":
-            yield from (one.values[0].criterion for one in mark.args[1])
+            yield from ((one.values[0].system, one.values[0].criterion.id) for one in mark.args[1])
         elif mark.name == "scenario":
-            yield from mark.args[0].holds
+            yield from ((mark.args[0].system, row.id) for row in mark.args[0].holds)
 
 
 def _rows(module: ModuleType) -> Iterator[Criterion[object]]:

@@ -61,13 +61,13 @@ def trace(system: str, runs: Iterable[ControlRun]) -> tuple[Traced, ...]:
     """
     shown = {(run.defect, run.platform): run for run in runs}
     declared, proven = _Proofs(), _Proofs()
-    for name, platform, statement in _declared():
+    for name, platform, statement in _declared(system):
         declared.add(statement, platform, name)
         run = shown.get((name, platform))
         if run is not None and statement in run.flipped:
             proven.add(statement, platform, name)
     tests = rows.tests()
-    return tuple(_traced(entry, proven, declared, tests.get(entry.id)) for entry in catalogue.entries(system))
+    return tuple(_traced(entry, proven, declared, tests.get((system, entry.id))) for entry in catalogue.entries(system))
 
 
 def count(traced: tuple[Traced, ...]) -> Counts:
@@ -102,13 +102,18 @@ def _traced(entry: catalogue.Entry, proven: _Proofs, declared: _Proofs, test: st
     return Traced(entry, "waiting", test=test)
 
 
-def _declared() -> Iterator[tuple[str, str, str]]:
-    """Yield each planted defect, a platform, and a statement that it must flip there."""
+def _declared(system: str) -> Iterator[tuple[str, str, str]]:
+    """Yield each defect that is planted in a system, a platform, and a statement that it must flip there."""
     path = carried.root() / "lab" / "defects.toml"
     for name, row in tomllib.loads(path.read_text("utf-8")).items():
-        for platform in row["platforms"]:
+        for platform in row["platforms"] if _planted_in(row) == system else ():
             for statement in broken_on(row, platform):
                 yield name, platform, statement
+
+
+def _planted_in(row: Mapping[str, Any]) -> str:
+    """Return whose lab plants a defect: what it breaks there says nothing of another system."""
+    return str(row.get("system", "config-manager"))
 
 
 def broken_on(row: Mapping[str, Any], platform: str) -> set[str]:
@@ -123,5 +128,5 @@ def broken_on(row: Mapping[str, Any], platform: str) -> set[str]:
     return named & {
         case.criterion.id
         for case in rows.cases()
-        if platform in case.criterion.platforms and case.criterion.stage == stage
+        if case.system == _planted_in(row) and platform in case.criterion.platforms and case.criterion.stage == stage
     }

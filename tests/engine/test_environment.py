@@ -17,6 +17,12 @@ from ..running import ROOT
 HEAD = 'name = "x"\nplatform = "process"\n'
 
 
+WAIVER = """[[waivers]]
+id = 'config-manager.health.quick'
+reason = 'r'
+owner = 'o'
+expires = 2099-01-01
+"""
 API = HEAD + "[systems.config-manager.api]\nurl = 'https://h'\n"
 
 
@@ -105,12 +111,28 @@ def problems(tmp_path: Path, text: str) -> str:
             'did you mean "config-manager.health.status-healthy"?',
         ),
         (HEAD + "[[waivers]]\nid = 'config-manager.health.quick'\n", "waivers.0.owner: missing"),
+        (HEAD + WAIVER, "waivers.0.system: expected a system, and this file has none; found none"),
+        (
+            HEAD + "[systems.config-manager]\n[systems.data-vault]\n" + WAIVER,
+            "waivers.0.system: expected one of this file's systems: config-manager, data-vault; found none",
+        ),
+        (
+            HEAD + "[lab]\nsystems = ['config-manager']\n" + WAIVER + "system = 'config-manger'\n",
+            'config-manager; found "config-manger" (did you mean "config-manager"?)',
+        ),
     ],
 )
 def test_each_problem_names_its_key_and_what_was_expected(tmp_path: Path, text: str, said: str) -> None:
     shown = problems(tmp_path, text)
     assert said in shown
     assert "hunter22" not in shown
+
+
+@pytest.mark.parametrize("where", ["[systems.config-manager]\n", "[lab]\nsystems = ['config-manager']\n"])
+def test_a_waiver_without_a_system_is_for_the_only_one(tmp_path: Path, where: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(HEAD + where + WAIVER)
+    assert [one.system for one in load(path).waivers] == ["config-manager"]
 
 
 WORDS = "disable, allow, prefer, require, verify-ca, verify-full"

@@ -36,15 +36,15 @@ def test_every_row_names_a_statement_and_an_advice_of_the_catalogue() -> None:
 
 def test_every_row_is_judged_by_a_test() -> None:
     judged = rows.tests()
-    steady = {"config-manager.verify.success-health"}  # judged as steady state as well
-    assert {case.criterion.id for case in rows.cases()} - judged.keys() - steady == set()
+    steady = {("config-manager", "config-manager.verify.success-health")}  # judged as steady state as well
+    assert {(case.system, case.criterion.id) for case in rows.cases()} - judged.keys() - steady == set()
 
 
 def test_every_planted_defect_breaks_something_that_a_test_judges() -> None:
     judged = rows.tests()
     for name, row in DEFECTS.items():
         assert row["breaks"], name
-        assert set(row["breaks"]) <= judged.keys(), name
+        assert {("config-manager", one) for one in row["breaks"]} <= judged.keys(), name
 
 
 HEALTH = "config-manager.verify.success-health"
@@ -96,3 +96,14 @@ def test_a_record_that_cannot_be_read_is_said_with_its_name(text: str, tmp_path:
     file.write_text(text)
     with pytest.raises(ValueError, match=f"{file}: expected a list of control runs"):
         control_runs.read(file)
+
+
+def test_what_holds_in_one_system_holds_in_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows and tests of one system are no proof of another's, though both judge the same statement."""
+    statement = catalogue.entry("config-manager.verify.success-health")
+    monkeypatch.setattr(catalogue, "entries", lambda _system: (statement,))
+    tests = {(system, statement.id): "a test" for system in ("config-manager", "data-vault")}
+    monkeypatch.setattr(rows, "tests", lambda: tests)
+    assert [trace.trace(system, [SHOWN])[0].state for system in ("config-manager", "data-vault")] == ["held", "waiting"]
+    del tests["config-manager", statement.id]
+    assert trace.trace("config-manager", [SHOWN])[0].test is None

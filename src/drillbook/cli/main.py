@@ -217,19 +217,23 @@ def _judge(options: argparse.Namespace) -> int:
     from dataclasses import asdict  # noqa: PLC0415 - see the module
 
     from ..journal import NoSuchRun, find_run  # noqa: PLC0415 - see the module
+    from ..model import id_of  # noqa: PLC0415 - see the module
     from ..rejudge import CannotRejudge, rejudge  # noqa: PLC0415 - see the module
 
     try:
-        verdicts = rejudge(find_run(options.reports, options.name))
+        found = rejudge(find_run(options.reports, options.name))
     except (NoSuchRun, CannotRejudge) as error:
         print(f"drillbook judge: {error}", file=sys.stderr)
         return 4
     if options.json:
-        print(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
+        rows = [{"system": one.system, **asdict(one.verdict), "as_then": one.as_then} for one in found]
+        print(json.dumps(rows, indent=2))
     else:
-        for verdict in verdicts:
-            print(f"{verdict.outcome:7} {verdict.id}   {visible(verdict.observed)}")
-    outcomes = {str(verdict.outcome) for verdict in verdicts}
+        for one in found:
+            then = f"   (as judged then: {one.as_then})" if one.as_then else ""
+            name = id_of(one.verdict.id, one.system)
+            print(visible(f"{one.verdict.outcome:7} {name}   {one.verdict.observed}{then}"))
+    outcomes = {str(one.verdict.outcome) for one in found}
     return 1 if "NOT_MET" in outcomes else 10 if "UNKNOWN" in outcomes else 0
 
 

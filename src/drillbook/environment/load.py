@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """A criterion that may fail until a day, and who answers for it."""
+    """A criterion of one system that may fail until a day, and who answers for it."""
 
+    system: str
     id: str
     reason: str
     owner: str
@@ -113,6 +114,7 @@ def load(
         for text in (proxy.password, *proxy.headers.values()):
             resolver.hide(text.removeprefix("Basic "), "proxy")
     problems = _unknown_names(file) + _unused_tls(file) + not_apart(file)
+    waivers = _waivers(file, problems)
     namespace = file.mutations.namespace if file.mutations.allowed else None
     systems = {name: _system(name, settings, file, resolver, path) for name, settings in file.systems.items()}
     facts = {
@@ -134,7 +136,7 @@ def load(
         systems=systems,
         facts=facts,
         lab_systems=file.lab.systems if file.lab else (),
-        waivers=tuple(Waiver(row.id, row.reason, row.owner, row.expires) for row in file.waivers),
+        waivers=waivers,
         disruption=file.disruption,
         objectives=file.objectives,
         load=file.load,
@@ -184,6 +186,21 @@ def _unknown_names(file: EnvironmentFile) -> list[str]:
             ids = [found.id for system in catalogue.SYSTEMS for found in catalogue.entries(system)]
             problems.append(f'waivers.{index}.id: no statement has the id "{waiver.id}"{nearest(waiver.id, ids)}')
     return problems
+
+
+def _waivers(file: EnvironmentFile, problems: list[str]) -> tuple[Waiver, ...]:
+    """Return the waivers, each with its system; one that could be meant for several systems is a problem."""
+    here = sorted({*file.systems, *(file.lab.systems if file.lab else ())})
+    found: list[Waiver] = []
+    for index, row in enumerate(file.waivers):
+        system = here[0] if row.system is None and len(here) == 1 else row.system
+        if system in here:
+            found.append(Waiver(system, row.id, row.reason, row.owner, row.expires))
+            continue
+        named = "none" if system is None else f'"{system}"{nearest(system, here)}'
+        expected = f"one of this file's systems: {', '.join(here)}" if here else "a system, and this file has none"
+        problems.append(f"waivers.{index}.system: expected {expected}; found {named}")
+    return tuple(found)
 
 
 def _unused_tls(file: EnvironmentFile) -> list[str]:

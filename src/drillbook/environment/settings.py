@@ -249,6 +249,8 @@ class WaiverSettings(Strict):
     """A criterion that may fail for a while, with the person who answers for it."""
 
     id: str
+    system: str | None = None
+    """The system whose criterion it is; may be left out where the file has one system."""
     reason: str = Field(min_length=1)
     owner: str = Field(min_length=1)
     expires: dt.date

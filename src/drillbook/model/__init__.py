@@ -7,7 +7,7 @@ from .secret import Secret
 from .sharing import Shared
 from .system import Cluster, ComposeProject, Facts, Instance, Preflight, System, Target, Way
 from .systemd_host import SystemdHost
-from .verdict import Outcome, Verdict, judge
+from .verdict import Outcome, Verdict, id_of, judge
 
 __all__ = [
     "ANY_PLATFORM",
@@ -36,5 +36,6 @@ __all__ = [
     "Tls",
     "Verdict",
     "Way",
+    "id_of",
     "judge",
 ]

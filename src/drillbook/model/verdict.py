@@ -50,6 +50,11 @@ class Verdict:
         return cls(**{**{name: row[name] for name in names}, "outcome": Outcome(row["outcome"])})
 
 
+def id_of(statement_id: str, system: str) -> str:
+    """Return how a statement of a system is shown: its id, and the system where the id does not say it."""
+    return statement_id if statement_id.startswith(f"{system}.") else f"{statement_id} of {system}"
+
+
 def judge(
     criterion: Criterion[V],
     observations: Sequence[Observation],

@@ -8,9 +8,8 @@ import subprocess
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
+from .. import __version__, catalogue
 from ..model import Severity
-from ..report.summary import heading
 
 if TYPE_CHECKING:
     import pytest
@@ -41,6 +40,7 @@ def open_run(journal: Journal, environment: Environment) -> None:
 
 def attach(
     item: pytest.Item,
+    system: str,
     criterion: Criterion[Any],
     verdict: Verdict,
     excuse: str | None,
@@ -48,6 +48,7 @@ def attach(
 ) -> None:
     """Give the verdict to JUnit (as properties) and, when asked for, to Allure."""
     item.user_properties += [
+        ("system", system),
         ("criterion", verdict.id),
         ("verdict", verdict.outcome.value),
         ("expected", verdict.expected),
@@ -58,15 +59,16 @@ def attach(
     if excuse:
         item.user_properties.append(("excuse", excuse))
     if item.config.getoption("allure_report_dir", None):
-        _to_allure(criterion, verdict, readings)
+        _to_allure(system, criterion, verdict, readings)
 
 
-def _to_allure(criterion: Criterion[Any], verdict: Verdict, readings: list[Observation]) -> None:
+def _to_allure(system: str, criterion: Criterion[Any], verdict: Verdict, readings: list[Observation]) -> None:
     import allure  # noqa: PLC0415 - only with --alluredir
 
     dynamic: Any = allure.dynamic  # the package is typed in part
     dynamic.label("testId", verdict.id)
-    dynamic.suite(heading(verdict.id))
+    dynamic.label("system", system)
+    dynamic.suite(catalogue.entry(verdict.id).full_heading)
     dynamic.severity("critical" if criterion.severity is Severity.CRITICAL else "minor")
     allure.attach(json.dumps([one.record() for one in readings], indent=2), "observations", allure.attachment_type.JSON)
 

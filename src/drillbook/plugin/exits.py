@@ -92,6 +92,7 @@ def _note_expired_waivers(gate: Gate) -> None:
         if waiver.expires < today:
             gate.journal.write(
                 "expired-waiver",
+                system=waiver.system,
                 id=waiver.id,
                 owner=waiver.owner,
                 expires=waiver.expires,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .. import labs
+from .. import catalogue, labs
 from ..environment import BadEnvironment, Environment, known, load, locate, located
 from ..journal import CannotKeep, Journal, new_run
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
@@ -65,7 +65,7 @@ class Gate:
         self.exit_status: int | None = None
         """What the run ends with, once that is settled."""
         self._workers_refusal: str | None = None
-        self.not_judged: dict[str, str] = {}
+        self.not_judged: selection.NotJudged = {}
         self.cases: list[Case] = []
         self.ask_for_load: Callable[[Iterable[str]], dict[str, str]] = _nobody_holds
         """Holds the places of systems and returns why no load may be sent, by system; given by who holds for faults."""
@@ -217,29 +217,33 @@ class Gate:
     ) -> str | None:
         """Journal a verdict, attach it to the test, and return why it is excused, where it is."""
         assert self.journal is not None
-        excuse = self.excuse(criterion, verdict)
+        excuse = self.excuse(system, criterion, verdict)
+        said = catalogue.entry(criterion.id)
         self.journal.verdict(
             verdict,
             system=system,
             test=item.nodeid,
             severity=criterion.severity,
+            statement=said.statement,
+            heading=said.full_heading,
             remedy=criterion.remedy,
+            advice=catalogue.entry(criterion.remedy).full_heading if criterion.remedy else None,
             excuse=excuse,
             round=number,
             readings=[(one.probe, one.target) for one in readings],
         )
         with self.journal.losing():
-            evidence.attach(item, criterion, verdict, excuse, readings)
+            evidence.attach(item, system, criterion, verdict, excuse, readings)
         return excuse
 
-    def excuse(self, criterion: Criterion[Any], verdict: Verdict) -> str | None:
-        """Return why this verdict does not stop the gate, or None when it does (or is MET)."""
+    def excuse(self, system: str, criterion: Criterion[Any], verdict: Verdict) -> str | None:
+        """Return why this verdict on a system does not stop the gate, or None when it does (or is MET)."""
         assert self.environment is not None
         if verdict.outcome is Outcome.MET:
             return None
         today = dt.datetime.now(dt.UTC).date()
         for waiver in self.environment.waivers:
-            if waiver.id == verdict.id and waiver.expires >= today:
+            if (waiver.system, waiver.id) == (system, verdict.id) and waiver.expires >= today:
                 return f"waived until {waiver.expires} by {waiver.owner}: {waiver.reason}"
         if self.options.fail_on is Severity.CRITICAL and criterion.severity is Severity.WARNING:
             return "a warning, below --fail-on critical"
@@ -311,8 +315,8 @@ class Gate:
 
     def _note_not_judged(self) -> None:
         assert self.journal is not None
-        for name, reason in self.not_judged.items():
-            self.journal.write("not-judged", id=name, reason=reason)
+        for (system, name), reason in self.not_judged.items():
+            self.journal.write("not-judged", system=system, id=name, reason=reason)
 
     def _observe(self) -> None:
         assert self.environment is not None
@@ -325,7 +329,7 @@ class Gate:
                 environment,
                 journal,
                 self.options.patience,
-                excused=lambda case, verdict: self.excuse(case.criterion, verdict) is not None,
+                excused=lambda case, verdict: self.excuse(case.system, case.criterion, verdict) is not None,
                 progress=self.say,
             )
         self.say(selection.headline(self.cases, self._round.seen, environment))

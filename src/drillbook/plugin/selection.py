@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..model import Observation
     from ..observations import Key
 
+NotJudged = dict[tuple[str, str], str]
+"""Why a system's statement that was selected cannot be judged, by system and id."""
+
 
 def case_of(item: pytest.Item) -> Case | None:
     """Return the case that a test judges, or None for an ordinary test."""
@@ -46,15 +49,15 @@ def system_of(item: pytest.Item) -> str | None:
     return found.system if found is not None else None
 
 
-def keep_applicable(items: list[pytest.Item], environment: Environment, config: pytest.Config) -> dict[str, str]:
+def keep_applicable(items: list[pytest.Item], environment: Environment, config: pytest.Config) -> NotJudged:
     """Deselect what does not apply here, in place.
 
     Returns:
-        Ids that apply and still cannot be judged, each with the reason; they are listed, never passed over silently.
+        What applies and still cannot be judged, each with the reason; it is listed, never passed over silently.
     """
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
-    not_judged: dict[str, str] = {}
+    not_judged: NotJudged = {}
     for item in items:
         case = case_of(item)
         if case is None:
@@ -63,7 +66,7 @@ def keep_applicable(items: list[pytest.Item], environment: Environment, config: 
         elif not _applies(case, environment):
             dropped.append(item)
         elif (reason := _hindrance(case, environment)) is not None:
-            not_judged[case.criterion.id] = reason
+            not_judged[case.system, case.criterion.id] = reason
             dropped.append(item)
         else:
             kept.append(item)

@@ -73,8 +73,8 @@ def _show_verdicts(reporter: pytest.TerminalReporter, run: summary.Summary) -> N
 
 
 def _show_the_rest(reporter: pytest.TerminalReporter, run: summary.Summary) -> None:
-    for name, reason in run.not_judged:
-        reporter.write_line(visible(f"not judged: {name} ({reason})"), yellow=True)
+    for one in run.not_judged:
+        reporter.write_line(visible(f"not judged: {one.name} ({one.reason})"), yellow=True)
     for test, reason in run.refused:
         reporter.write_line(visible(f"refused: {test}: {reason}"), red=True)
     if run.unsettled:

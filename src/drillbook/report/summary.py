@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__, catalogue, journal
+from .. import __version__, journal
+from ..model import id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 class Line:
     """One verdict as reports show it."""
 
+    system: str
     id: str
     verdict: str
     test: str
@@ -25,8 +27,10 @@ class Line:
     observed: str
     source: str
     duration_ms: float
-    runbook: str
-    """The heading in the runbook."""
+    runbook: str | None
+    """The heading in the runbook; None where neither the journal says it nor a runbook of today has it."""
+    statement: str | None
+    """What the runbook says there, in our own words; None likewise."""
     remedy: str | None
     """For NOT_MET the heading of the runbook's advice, for UNKNOWN how to see again."""
     severity: str
@@ -34,9 +38,28 @@ class Line:
     """Why it does not stop the gate (a waiver, a severity below --fail-on), where it does not."""
 
     @property
+    def name(self) -> str:
+        """What it is a verdict on: the id, and the system where the id does not say it."""
+        return id_of(self.id, self.system)
+
+    @property
     def waived(self) -> bool:
         """Whether a waiver excuses it."""
         return self.excuse is not None and self.excuse.startswith("waived ")
+
+
+@dataclass(frozen=True, slots=True)
+class NotJudged:
+    """A statement that was selected and could not be judged here, with the reason."""
+
+    system: str
+    id: str
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The id, and the system where the id does not say it."""
+        return id_of(self.id, self.system)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +81,7 @@ class Summary:
 
     run: RunFacts
     verdicts: tuple[Line, ...]
-    not_judged: tuple[tuple[str, str], ...]
-    """Ids that were selected and could not be judged here, each with the reason."""
+    not_judged: tuple[NotJudged, ...]
     expired_waivers: tuple[str, ...]
     refused: tuple[tuple[str, str], ...] = ()
     """Selected scenarios that may not, or cannot, run here, each with the reason."""
@@ -83,12 +105,6 @@ class Summary:
         return sum(line.excuse is not None for line in self.verdicts)
 
 
-def heading(statement_id: str) -> str:
-    """Return ``Runbook > Section`` of a statement."""
-    found = catalogue.entry(statement_id)
-    return f"{found.runbook} > {found.heading}"
-
-
 def from_journal(directory: Path) -> Summary:
     """Sum up a run. Raises journal.NoSuchRun."""
     return summed_up(directory.name, journal.read(directory))
@@ -97,8 +113,8 @@ def from_journal(directory: Path) -> Summary:
 def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
     """Sum up journal records; a test that ran twice counts with its last verdict."""
     facts = RunFacts(run_id, "", (), "")
-    lines: dict[tuple[str, str], Line] = {}
-    not_judged: dict[str, str] = {}
+    lines: dict[tuple[str, str, str], Line] = {}
+    not_judged: dict[tuple[str, str], NotJudged] = {}
     refused: dict[str, str] = {}
     said: dict[str, list[str]] = {
         "drill": [],
@@ -112,19 +128,21 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
             case "run":
                 facts = _run(run_id, record)
             case "verdict":
-                lines[record.data["test"], record.data["id"]] = _line(record.data)
+                line = _line(record.data)
+                lines[line.system, line.test, line.id] = line
             case "not-judged":
-                not_judged[record.data["id"]] = record.data["reason"]
+                one = NotJudged(_system(record, facts), record.data["id"], record.data["reason"])
+                not_judged[one.system, one.id] = one
             case "refused":
                 refused[record.data["test"]] = record.data["reason"]
             case "drill" | "unsettled" | "expired-waiver" | "left-behind" | "unguarded":
-                said[record.kind].append(_said(record))
+                said[record.kind].append(_said(record, facts))
             case "end":
                 facts = replace(facts, end=record.at, exit_status=record.data["exit_status"])
     return Summary(
         facts,
         tuple(lines.values()),
-        tuple(not_judged.items()),
+        tuple(not_judged.values()),
         tuple(said["expired-waiver"]),
         tuple(refused.items()),
         bool(said["left-behind"]),
@@ -134,7 +152,12 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
     )
 
 
-def _said(record: journal.Record) -> str:
+def _system(record: journal.Record, facts: RunFacts) -> str:
+    """Return whose record it is; the first format did not say it, and meant all systems of the run."""
+    return str(record.data["system"] or ", ".join(facts.systems))
+
+
+def _said(record: journal.Record, facts: RunFacts) -> str:
     data = record.data
     match record.kind:
         case "drill":
@@ -144,7 +167,7 @@ def _said(record: journal.Record) -> str:
         case "unsettled":
             return f"{data['good_in_a_row']} of {data['wanted']} good rounds in a row"
         case "expired-waiver":
-            return f"{data['id']} ({data['owner']}, until {data['expires']})"
+            return f"{id_of(data['id'], _system(record, facts))} ({data['owner']}, until {data['expires']})"
     return record.kind
 
 
@@ -173,7 +196,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
             "not_judged": len(summary.not_judged),
         },
         "verdicts": [asdict(line) for line in summary.verdicts],
-        "not_judged": [{"id": name, "reason": reason} for name, reason in summary.not_judged],
+        "not_judged": [asdict(one) for one in summary.not_judged],
         "expired_waivers": list(summary.expired_waivers),
         "refused": [{"test": test, "reason": reason} for test, reason in summary.refused],
         "left_behind": summary.left_behind,
@@ -185,6 +208,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
 
 def _line(data: dict[str, Any]) -> Line:
     return Line(
+        system=data["system"],
         id=data["id"],
         verdict=data["outcome"],
         test=data["test"],
@@ -192,12 +216,9 @@ def _line(data: dict[str, Any]) -> Line:
         observed=data["observed"],
         source=data["source"],
         duration_ms=data["duration_ms"],
-        runbook=heading(data["id"]),
-        remedy=data["mend"] or _advice(data["remedy"]),
+        runbook=data["heading"],
+        statement=data["statement"],
+        remedy=data["mend"] or data["advice"],
         severity=data["severity"],
         excuse=data["excuse"],
     )
-
-
-def _advice(remedy: str | None) -> str | None:
-    return heading(remedy) if remedy else None

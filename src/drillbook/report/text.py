@@ -20,14 +20,17 @@ _OWN_ENDS = {
 """Exit statuses that no verdict explains."""
 
 
+_LOST = "not in the journal, which is of the first format, and no runbook of today has the id"
+
+
 def block(line: Line) -> list[str]:
     """Return a verdict other than MET as at most six lines, the first of which names it."""
-    first = f"{line.verdict} {line.id}   {line.severity}   {line.source} ({line.duration_ms:.0f} ms)"
+    first = f"{line.verdict} {line.name}   {line.severity}   {line.source} ({line.duration_ms:.0f} ms)"
     rows = [
         first,
         f"  expected  {line.expected}",
         f"  observed  {line.observed}",
-        f"  runbook   {line.runbook}",
+        f"  runbook   {line.runbook or _LOST}",
     ]
     if line.remedy:
         rows.append(f"  next      {line.remedy}")
@@ -83,7 +86,7 @@ def whole(summary: Summary) -> list[str]:
     for line in summary.verdicts:
         if line.verdict != "MET":
             rows += block(line)
-    rows += [f"not judged: {name} ({reason})" for name, reason in summary.not_judged]
+    rows += [f"not judged: {one.name} ({one.reason})" for one in summary.not_judged]
     rows += [f"refused: {test}: {reason}" for test, reason in summary.refused]
     if summary.unsettled:
         rows.append(f"not settled: {summary.unsettled} when time was up; raise --within")

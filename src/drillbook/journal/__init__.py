@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import clock
-from .model import Observation, Verdict
+from .. import clock
+from ..model import Observation, Verdict
+from . import formats
 
 if TYPE_CHECKING:
-    from .redaction import Redactor
+    from ..redaction import Redactor
 
 JOURNAL = "journal.jsonl"
 SUMMARY = "summary.json"
@@ -29,7 +30,7 @@ _OWN = frozenset(
         *("id", "outcome", "expected", "severity", "remedy", "system", "systems", "test", "readings", "round", "open"),
         *("environment", "platform", "facts", "drillbook", "verdicts", "scenario", "name", "fault", "state", "when"),
         *("instances", "number", "good", "wanted", "owner", "expires", "exit_status"),
-        *("seen", "judged", "observed", "source", "mend"),
+        *("seen", "judged", "observed", "source", "mend", "statement", "heading", "advice"),
     }
 )
 """Keys of values that are ours (ids, verdicts, names from our rows), or that were redacted when they were read."""
@@ -108,7 +109,8 @@ class Journal:
         plain = json.loads(json.dumps(data, default=str))
         safe = {key: value if key in _OWN else self._redactor.json(value) for key, value in plain.items()}
         record = Record(clock.now(), kind, safe)
-        line = (json.dumps({"at": record.at, "kind": kind, **record.data}) + "\n").encode()
+        row = {"at": record.at, "kind": kind, "version": formats.VERSIONS[kind], **record.data}
+        line = (json.dumps(row) + "\n").encode()
         with self.losing():
             if self.lost is None and os.write(self._fd, line) < len(line):
                 self.lose("the disk is full")
@@ -138,19 +140,28 @@ class Journal:
         system: str,
         test: str,
         severity: str,
+        statement: str,
+        heading: str,
         remedy: str | None,
+        advice: str | None,
         excuse: str | None,
         round: int,  # noqa: A002 - the record's own word
         readings: list[tuple[str, str]],
     ) -> None:
-        """Append what was judged, by which test, from which readings, and why it is excused, where it is."""
+        """Append what was judged, by which test, from which readings, and why it is excused, where it is.
+
+        What the runbook says goes with it (statement, heading, the heading of its advice): it may not say so later.
+        """
         self.write(
             "verdict",
             **asdict(verdict),
             system=system,
             test=test,
             severity=severity,
+            statement=statement,
+            heading=heading,
             remedy=remedy,
+            advice=advice,
             excuse=excuse,
             round=round,
             readings=readings,
@@ -167,18 +178,25 @@ class Journal:
 
 
 def read(directory: Path) -> Iterator[Record]:
-    """Yield a run's records in the order of writing. Raises NoSuchRun."""
+    """Yield a run's records in the order of writing, those of earlier formats as today's.
+
+    Raises:
+        NoSuchRun: it cannot be read, or holds a record that this version does not know: without it, what is left
+            could look better than the run was.
+    """
     path = directory / JOURNAL
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").split("\n")
     except OSError as error:
         raise NoSuchRun(f"{path}: {error.strerror}") from None
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            yield Record(row.pop("at"), row.pop("kind"), row)
+            yield Record(row.pop("at"), kind := row.pop("kind"), formats.current(kind, row.pop("version", 1), row))
+        except formats.Unknown as unknown:
+            raise NoSuchRun(f"{path}: line {number} {unknown}") from None
         except (ValueError, KeyError, AttributeError):
-            if number == len(lines):  # the runner was killed in the middle of its last line
+            if number == len(lines):  # empty, or the runner was killed in the middle of it
                 return
             raise NoSuchRun(f"{path}: line {number} is not a journal record") from None
 
