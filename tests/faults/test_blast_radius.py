@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from drillbook.environment import Environment, load
-from drillbook.faults import Blast, KillInstance, Refusal, instances, permit, permit_each
+from drillbook.faults import Blast, KillInstance, Refusal, permit, permit_each
+from drillbook.faults.families import victims
 from drillbook.model import System
 from drillbook.platforms import InstanceState
 
@@ -38,7 +39,7 @@ def platforms(monkeypatch: pytest.MonkeyPatch) -> None:
         copies = range(1, COPIES[system.name] + 1)
         return (*(InstanceState(f"api-{at}", "api", "running", pid=at) for at in copies), REDIS)
 
-    monkeypatch.setattr(instances, "listed", listed)
+    monkeypatch.setattr(victims, "listed", listed)
 
 
 REDIS = InstanceState("redis", "redis", "running", pid=9)

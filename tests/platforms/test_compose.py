@@ -18,8 +18,8 @@ import pytest
 from drillbook import labs, platforms
 from drillbook.accepts.components import all_running
 from drillbook.environment import Environment, load, located
+from drillbook.faults import KillInstance, PauseInstance, StopInstance
 from drillbook.faults.guard import Refusal, enter
-from drillbook.faults.instances import KillInstance, PauseInstance, StopInstance
 from drillbook.faults.undo import Undo, perform
 from drillbook.model import CannotObserve, ComposeProject, Facts, Outcome, System, Target
 from drillbook.platforms import compose_program

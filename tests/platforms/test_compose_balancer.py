@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from drillbook.environment import load, located
-from drillbook.faults.instances import StopInstance
+from drillbook.faults import StopInstance
 from drillbook.faults.undo import Undo, perform
 from drillbook.model import System
 from drillbook.platforms import PlatformRefused, Stopped

@@ -19,6 +19,7 @@ examples:
   drillbook chaos --env staging --disrupt staging   inject faults under traffic, undo them, judge what clients saw
   drillbook recover --env staging                   undo what a dead run has left behind
   drillbook clean --env staging                     delete the test keys that such runs have left
+  drillbook faults                                  what harm can be done, where, and what takes it back
   drillbook lab up                                  keep the practice range running on this machine
   drillbook report latest                           show what the newest run found
   drillbook judge latest --json                     judge its saved observations again; nothing is contacted
@@ -71,6 +72,15 @@ def _parser() -> argparse.ArgumentParser:
         if name in _TAKE_A_SYSTEM:
             command.add_argument("--system", metavar="NAME", help=_TAKE_A_SYSTEM[name])
         command.set_defaults(run=_undoing, command=name)
+    faults = commands.add_parser(
+        "faults",
+        help="what harm can be done, where, and what takes it back; contacts nothing",
+        description=_FAULTS_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    faults.add_argument("family", nargs="*", help="families (all)")
+    faults.add_argument("--json", action="store_true", help="print them as JSON")
+    faults.set_defaults(run=_faults)
     commands.add_parser("lab", help="the practice range on this machine: up, status, logs, down")
     for name, run, text in (
         ("report", _report, "show a finished run again"),
@@ -188,6 +198,32 @@ def _lab(arguments: list[str]) -> int:
     command, environment = labs.command(*arguments)
     sys.stdout.flush()
     os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
+
+
+_FAULTS_HELP = """\
+A fault is a harm that can be undone. Its undo is written down before the harm is done, a watchdog carries it out
+whatever becomes of the run, and it counts as over only when that is proved. A family is one kind of fault.
+
+  call        how a scenario asks for it: a function under chaos/ returns such faults, and pytest chaos injects them
+  on          the platforms where it is done so. Whether your account may do it is asked when the scenario runs:
+              pytest chaos --env NAME --disrupt NAME --plan says so and changes nothing
+  needs       what the platform must be able to do, for the harm and for its undo; without one of these the fault is
+              refused, with the reason, before anything is done
+  undo        the word by which the record on disk names what takes the harm back, and what that does
+
+Where a platform starts again what has ended, that is the undo; where it replaces what has ended, the undo is to wait
+for the replacement. A scenario does not choose: the platform of its system does.
+
+examples:
+  drillbook faults                    all families
+  drillbook faults pause --json       one of them, for a program
+"""
+
+
+def _faults(options: argparse.Namespace) -> int:
+    from . import faults  # noqa: PLC0415 - see the module
+
+    return faults.show(options.family, as_json=options.json)
 
 
 def _undoing(options: argparse.Namespace) -> int:

@@ -248,8 +248,10 @@ class Injection:
         self._must_be(State.IN_EFFECT)
         with INTERRUPTS.held():
             try:
-                self._go(State.RECOVERING)
-                evidence = self._undo_and_prove()
+                try:
+                    self._go(State.RECOVERING)
+                finally:  # what tells must never stop what undoes
+                    evidence = self._undo_and_prove()
                 self._go(State.RECOVERED, evidence)
             except BaseException as trouble:
                 self._enter_broken(trouble)
@@ -272,8 +274,10 @@ class Injection:
     def close(self) -> None:
         """Do whatever is left to do: recover, clean. Raises NotRecovered, and Aborted when it was ended early."""
         if self.state is State.IN_EFFECT:
-            with contextlib.suppress(NotRecovered):  # the clean-up tries once more, and says so when it fails
+            with contextlib.suppress(Exception):  # the clean-up tries once more, and says so when it fails
                 self.recover()
+        elif self.state in (State.RECORDED, State.INJECTED):
+            self._enter_broken(InterruptedError("a signal came before the failed harm was undone"))
         reason = self.aborted
         if self.state in (State.RECOVERED, State.BROKEN):
             self.clean()
@@ -289,10 +293,12 @@ class Injection:
         with self._guard:
             first = self._abort_reason is None
             self._abort_reason = self._abort_reason or reason
-        if first:
-            self._tell("aborted", reason)
-        if self.active:
-            self._undo()
+        try:
+            if first:
+                self._tell("aborted", reason)
+        finally:
+            if self.active:
+                self._undo()
 
     def __enter__(self) -> Self:
         self.inject()
@@ -352,24 +358,29 @@ class Injection:
 
     def _undo_and_prove(self) -> str:
         self._undo()
+        blind = ""
 
         def look() -> str | None:
-            with contextlib.suppress(CannotObserve):  # not proven as long as nobody can look
+            nonlocal blind
+            try:
+                blind = ""
                 return self.fault.recovered()
-            return None
+            except Exception as error:  # noqa: BLE001 - not proven as long as nobody can look, for whatever reason
+                blind = f"; {_words(error)}"
+                return None
 
         try:
             return wait_until(
                 look, what=f"the end of {self.fault.name}", timeout_s=self._limits.proof_s, every_s=_LOOK_EVERY_S
             )
         except TimedOut as error:
-            raise self._not_recovered(str(error)) from None
+            raise self._not_recovered(f"{error}{blind}") from None
 
     def _undo(self) -> str:
         try:
             return self._watchdog.undo(self._record.id, timeout_s=self._limits.recovery_s)
-        except (NotUndone, WatchdogDied) as error:
-            raise self._not_recovered(str(error)) from None
+        except Exception as error:  # noqa: BLE001 - whatever it is, the harm may still be in
+            raise self._not_recovered(_words(error)) from None
 
     def _not_recovered(self, reason: str) -> NotRecovered:
         mend = f"drillbook recover --env {self._claim.environment}"
@@ -380,7 +391,7 @@ class Injection:
         if self._harmed:
             self._disarm()
         else:
-            with contextlib.suppress(CannotObserve, PlatformRefused, OSError):  # what stays is a record of nothing
+            with contextlib.suppress(Exception):  # what stays is a record of nothing
                 self._claim.remove(self._record.id)
             with contextlib.suppress(NotRecovered):
                 self._disarm()
@@ -388,8 +399,8 @@ class Injection:
     def _disarm(self) -> None:
         try:
             self._watchdog.disarm(self._record.id)
-        except (NotUndone, WatchdogDied) as error:
-            raise self._not_recovered(str(error)) from None
+        except Exception as error:  # noqa: BLE001 - whatever it is, the record may still be there
+            raise self._not_recovered(_words(error)) from None
 
     def _break(self, trouble: BaseException) -> None:
         """Undo after a failed injection; the trouble that led here is what gets raised."""
@@ -397,12 +408,17 @@ class Injection:
             self._enter_broken(trouble)
             try:
                 self.clean()
-            except NotRecovered as error:
-                trouble.add_note(str(error))
+            except Exception as error:  # noqa: BLE001 - it must not hide why there was something to undo
+                trouble.add_note(_words(error))
 
     def _enter_broken(self, trouble: BaseException) -> None:
-        if self.state is not State.CLEANED:  # then nothing is left that could be broken
+        """Note what broke it. Raises nothing: what tells must never stop what undoes."""
+        if self.state is State.CLEANED:  # nothing is left that could be broken
+            return
+        try:
             self._go(State.BROKEN, f"{type(trouble).__name__}: {trouble}")
+        except Exception as error:  # noqa: BLE001 - see above
+            trouble.add_note(f"and the journal was not told: {_words(error)}")
 
     def _raise_if_aborted(self) -> None:
         reason = self.aborted or self._watchdog.fenced
@@ -432,3 +448,9 @@ class Injection:
             instances=list(blast.instances),
             of_total=blast.of_total,
         )
+
+
+def _words(error: Exception) -> str:
+    """Say what went wrong; what nobody expects is named by its type."""
+    expected = isinstance(error, NotRecovered | NotUndone | WatchdogDied | CannotObserve | PlatformRefused)
+    return str(error) if expected else f"{type(error).__name__}: {error}"

@@ -28,10 +28,11 @@ from .capabilities import (
     TargetGone,
     Usage,
 )
-from .choose import discovered, platform_of
+from .choose import PLATFORMS, discovered, offered_by, platform_of
 from .claims import Changed, KeepsClaim, Kept
 
 __all__ = [
+    "PLATFORMS",
     "BearsMarks",
     "Changed",
     "Declares",
@@ -62,5 +63,6 @@ __all__ = [
     "TargetGone",
     "Usage",
     "discovered",
+    "offered_by",
     "platform_of",
 ]

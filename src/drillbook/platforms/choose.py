@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from ..model import CannotObserve, Instance, System, Tls
-from .capabilities import Discovers, Missing
+from .capabilities import Discovers, Missing, Platform
 
-if TYPE_CHECKING:
-    from .capabilities import Platform
+
+class _PlatformOfSystem(Platform, Protocol):
+    """A platform as each of them is written."""
+
+    OFFERS: frozenset[Any]
+    """What it has at all; whether this user may, and here, is for ``can`` to say."""
+
+    def __init__(self, system: System) -> None: ...
+
+
+PLATFORMS = ("process", "compose", "systemd", "kubernetes")
 
 
 def platform_of(system: System) -> Platform:
     """Return the platform that the environment file names for this system."""
-    if system.platform == "process":
+    return _class_of(system.platform)(system)
+
+
+def offered_by(platform: str) -> frozenset[Any]:
+    """Return the capabilities that a platform has where all rights and settings are there; contacts nothing."""
+    return _class_of(platform).OFFERS
+
+
+def _class_of(platform: str) -> type[_PlatformOfSystem]:
+    if platform == "process":
         from .process import ProcessPlatform  # noqa: PLC0415 - platforms are loaded when used
 
-        return ProcessPlatform(system)
-    if system.platform == "compose":
+        return ProcessPlatform
+    if platform == "compose":
         from .compose import ComposePlatform  # noqa: PLC0415 - as above
 
-        return ComposePlatform(system)
-    if system.platform == "kubernetes":
+        return ComposePlatform
+    if platform == "kubernetes":
         from .kubernetes import KubernetesPlatform  # noqa: PLC0415 - as above
 
-        return KubernetesPlatform(system)
-    if system.platform == "systemd":
+        return KubernetesPlatform
+    if platform == "systemd":
         from .systemd import SystemdPlatform  # noqa: PLC0415 - as above
 
-        return SystemdPlatform(system)
-    raise ValueError(f"unknown platform {system.platform!r}")
+        return SystemdPlatform
+    raise ValueError(f"unknown platform {platform!r}")
 
 
 def discovered(system: System) -> System:

@@ -383,6 +383,8 @@ class _Place:
 class ComposePlatform:
     """One Compose project on one engine."""
 
+    OFFERS = frozenset({*_GIVEN, Scales, Declares, KeepsClaim})
+
     def __init__(self, system: System) -> None:
         self._name = system.name
         self._project = None if system.compose is None else Project(system.compose)

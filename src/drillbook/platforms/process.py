@@ -180,6 +180,8 @@ class Keeper:
 class ProcessPlatform:
     """The embedded platform."""
 
+    OFFERS = frozenset({Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Restarts, ReportsUsage})
+
     def __init__(self, system: System) -> None:
         self._system = system
         self._keeper = None if system.control is None else Keeper(system.control)

@@ -308,6 +308,8 @@ class Units:
 class SystemdPlatform:
     """The units that the environment names."""
 
+    OFFERS = frozenset({*_READS, *_ACTS, KeepsClaim})
+
     def __init__(self, system: System) -> None:
         self._system = system
         self._units = None if system.systemd is None else Units(system.systemd)

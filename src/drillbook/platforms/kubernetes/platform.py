@@ -62,6 +62,13 @@ _KINDS = {"postgres": "statefulsets", "redis": "statefulsets"}
 class KubernetesPlatform:
     """Pods of one namespace."""
 
+    OFFERS = frozenset(
+        {
+            *(Lists, ReadsLogs, Discovers, Reaches, BearsMarks, KeepsClaim),
+            *(Stops, Kills, Scales, RollsOut, Restarts, RollsBack, Executes, ReportsUsage),
+        }
+    )
+
     def __init__(self, system: System) -> None:
         self._system = system
 

@@ -1,0 +1,101 @@
+"""The undo of harm to instances that stay where they are: exited ones are started, frozen ones are let go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ...model import CannotObserve
+from ...platforms import InstanceState, Pauses, PlatformRefused, Starts, TargetGone
+from ..address import system_at
+from ..asking import ask, listed, shown
+from ..undo import BadUndo, register, texts
+from .family import UndoKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ...model import Json, System
+
+START = "instances.start"
+RESUME = "instances.resume"
+LANDS = "lands_within_s"
+STARTED = UndoKind(START, "starts those that have exited, and waits until they run", needs=(Starts,))
+RESUMED = UndoKind(RESUME, "lets those that are frozen go on", needs=(Pauses,))
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """Brings instances back out of one state; what is in another one is another fault's to undo."""
+
+    system: System
+    names: tuple[str, ...]
+    out_of: str
+    """exited or paused."""
+    lands_within_s: float = 0.0
+    seen: set[str] = field(default_factory=set, compare=False)
+    """The names of those that have been seen in that state."""
+
+    def landing_s(self) -> float:
+        """Return how long a stop that is under way may take to be seen; 0 once all have been seen stopped."""
+        return 0.0 if self.seen >= set(self.names) else self.lands_within_s
+
+    def healed(self) -> str | None:
+        """Return the evidence that none is in that state, nor on its way up from it, or None. Raises CannotObserve."""
+        try:
+            states = self._look()
+        except TargetGone as gone:
+            return gone.reason
+        self.seen.update(state.name for state in states if state.state == self.out_of)
+        fine = ("running", "paused") if self.out_of == "exited" else None
+        harmed = any(state.state == self.out_of or (fine and state.state not in fine) for state in states)
+        return None if harmed else shown(states)
+
+    @property
+    def _harms(self) -> tuple[str, ...]:
+        """The states to bring one out of: who dies between draining and stopping leaves one that is idle."""
+        return ("exited", "idle") if self.out_of == "exited" else (self.out_of,)
+
+    def heal(self) -> bool:
+        """Start, or let go on, each one that needs it. Raises CannotObserve, PlatformRefused."""
+        try:
+            harmed = [state.name for state in self._look() if state.state in self._harms]
+        except TargetGone:
+            return False
+        act = ask(self.system, Starts).start if self.out_of == "exited" else ask(self.system, Pauses).resume
+        _each(act, harmed)
+        return bool(harmed)
+
+    def _look(self) -> tuple[InstanceState, ...]:
+        """Return the instances' states. Raises CannotObserve, and TargetGone when all of the system is gone."""
+        states = listed(self.system)
+        if not states:
+            raise TargetGone(f"nothing of {self.system.name} is there any more", mend="look at the platform")
+        found = tuple(state for state in states if state.name in self.names)
+        if len(found) != len(set(self.names)):
+            expected = ", ".join(self.names)
+            raise CannotObserve(f"expected {expected}, found {shown(found)}", mend="look at the platform")
+        return found
+
+
+def _each(act: Callable[[str], None], names: list[str]) -> None:
+    """Act on all of them whatever becomes of one. Raises PlatformRefused with all that failed."""
+    failed: list[PlatformRefused] = []
+    for name in names:
+        try:
+            act(name)
+        except PlatformRefused as error:
+            failed.append(error)
+    if failed:
+        raise PlatformRefused("; ".join(error.reason for error in failed), mend=failed[0].mend)
+
+
+def _parse(data: Mapping[str, Json], out_of: str) -> _Back:
+    lands_within_s = data.get(LANDS, 0.0)
+    if not isinstance(lands_within_s, int | float):
+        raise BadUndo(f"expected {LANDS} to be a number of seconds, got {lands_within_s!r}")
+    return _Back(system_at(data), texts(data, "names"), out_of, float(lands_within_s))
+
+
+register(START, lambda data: _parse(data, "exited"))
+register(RESUME, lambda data: _parse(data, "paused"))

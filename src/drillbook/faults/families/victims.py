@@ -1,0 +1,149 @@
+"""The instances that a fault hits, and what all harm to instances has in common. A component's name means all of them.
+
+What can be done is the platform's to say. Where it starts what has ended, that is the undo; where it replaces what has
+ended, the undo is to wait for the replacement, and a whole component is taken away by its copies' number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from ...platforms import InstanceState, Missing, PlatformRefused, Scales, Starts, platform_of
+from ..address import address_of
+from ..asking import ask, listed, shown
+from ..lifecycle import Blast
+from ..undo import Undo, recovery_of
+from . import coming_back, copies_run
+from .family import Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...model import Json, System
+
+NAME = Parameter("name", "an instance, or a component: all its instances then")
+COMPONENT = Parameter("component", "the component that is lost as a whole, until it is undone")
+
+
+@dataclass(frozen=True, slots=True)
+class Victims:
+    """The instances that a fault hits, as they were before it."""
+
+    system: System
+    name: str
+    before: tuple[InstanceState, ...]
+    of_total: int
+
+    @classmethod
+    def of(cls, system: System, name: str) -> Self:
+        """Find an instance, or all instances of a component, and see that they run.
+
+        Raises:
+            PlatformRefused: there is no such instance, one does not run, or the environment does not say where.
+            CannotObserve: the platform does not answer.
+        """
+        known = listed(system)
+        before = tuple(state for state in known if name in (state.name, state.component))
+        if not before:
+            names = ", ".join(dict.fromkeys(word for state in known for word in (state.name, state.component)))
+            raise PlatformRefused(f"there is no instance or component {name!r}", mend=f"there are {names}")
+        for state in before:
+            if not state.running:
+                raise PlatformRefused(f"{state.name} is {state.state} already", mend="bring it back first")
+        total = sum(state.component == before[0].component for state in known)
+        return cls(system, name, before, total)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The instances' names."""
+        return tuple(state.name for state in self.before)
+
+    @property
+    def component(self) -> str:
+        """What they are copies of."""
+        return self.before[0].component
+
+    @property
+    def blast(self) -> Blast:
+        """How much of the component they are."""
+        return Blast(self.system.name, self.component, self.names, self.of_total)
+
+    def undo(self, kind: str, *, lands_within_s: float = 0.0) -> Undo:
+        """Return what brings them back, as their platform can.
+
+        Args:
+            kind: START or RESUME of ``coming_back``, which find them by name; where copies are replaced, START is to
+                wait for others.
+            lands_within_s: how long the harm may go unseen when its author dies over it.
+        """
+        if kind == coming_back.START and replaces(self.system):
+            return copies_run.awaited(self.system, self.component)
+        landing: dict[str, Json] = {coming_back.LANDS: lands_within_s} if lands_within_s else {}
+        return Undo(kind, {**address_of(self.system), "names": list(self.names), **landing})
+
+    def now(self) -> tuple[InstanceState | None, ...]:
+        """Look at what their names stand for now, in the order of ``before``. Raises CannotObserve."""
+        found = {state.name: state for state in listed(self.system)}
+        return tuple(found.get(name) for name in self.names)
+
+    def gone(self) -> str | None:
+        """Return the evidence that none of the old copies is left, or None. Raises CannotObserve."""
+        pairs = tuple(zip(self.before, self.now(), strict=True))
+        if not all(old.is_gone(new) for old, new in pairs):
+            return None
+        return "; ".join(f"{old.name} ({_which(old)}) is gone: {_since(new)}" for old, new in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class OnInstances:
+    """What all harm to instances has in common."""
+
+    victims: Victims
+    undo: Undo
+    """What brings them back; asked of the platform once, before the harm."""
+
+    verb: ClassVar[str]
+    needs: ClassVar[tuple[Callable[..., object], ...]]
+    undone_by: ClassVar[str] = coming_back.START
+
+    @classmethod
+    def of(cls, system: System, name: str) -> Self:
+        """Prepare to do it to an instance, or to all of a component. Raises PlatformRefused, CannotObserve."""
+        for capability in cls.needs:
+            ask(system, capability)
+        victims = Victims.of(system, name)
+        return cls(victims, victims.undo(cls.undone_by))
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return f"{self.verb} {self.victims.name}"
+
+    @property
+    def blast(self) -> Blast:
+        """What it hits."""
+        return self.victims.blast
+
+    def recovered(self) -> str | None:
+        """Return the evidence that they are back, or None. Raises CannotObserve."""
+        return recovery_of(self.undo)
+
+
+def replaces(system: System) -> bool:
+    """Say whether the platform puts another copy in the place of one that has ended, rather than start it."""
+    platform = platform_of(system)
+    starts = platform.can(Starts)  # type: ignore[type-abstract] # a protocol is asked for by its type
+    if not isinstance(starts, Missing):
+        return False
+    if isinstance(platform.can(Scales), Missing):
+        raise PlatformRefused(starts.reason, mend="choose a fault that this platform can undo")
+    return True
+
+
+def _which(state: InstanceState) -> str:
+    return f"pid {state.pid}" if state.pid is not None else f"uid {state.uid}"
+
+
+def _since(state: InstanceState | None) -> str:
+    return "no longer listed" if state is None else shown([state]).partition(" ")[2]
