@@ -73,7 +73,7 @@ def _read(directory: Path) -> _Run:
             case RunBegan() as run:
                 facts = run.facts
             case Observed() as one:
-                reading = Observation(**one.seen)
+                reading = one.observation
                 seen[one.round, reading.probe, reading.target] = reading
             case StatementJudged() as one:
                 judged[one.system, one.test, one.id] = one

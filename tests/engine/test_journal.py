@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from drillbook.cli.main import main
 from drillbook.journal import JOURNAL, Journal, NoSuchRun, find_run, formats, new_run, point_latest, read
 from drillbook.journal.events import (
     EVENTS,
@@ -26,6 +27,14 @@ from drillbook.model import Facts, Observation, Outcome, Severity, Verdict
 from drillbook.redaction import Redactor
 
 VERDICT = Verdict("a.b.c", Outcome.NOT_MET, "200", "503", "GET u", 1.5)
+OMEN_IN_FACTS = (
+    '{"at": "x", "kind": "run", "environment": "e", "platform": "p", "systems": ["s"], "drillbook": "9",'
+    ' "facts": {"s": {"platform": "p", "expected_version": null, "clock_skew_s": 2, "omen": 1}}}'
+)
+NOTHING_SEEN = (
+    '{"at": "x", "kind": "observation", "round": 1,'
+    ' "seen": {"probe": "p", "target": "s/t", "source": "u", "at": "x", "duration_ms": 1}}'
+)
 WRITER = """
 import pathlib, sys
 from drillbook.journal import Journal
@@ -70,6 +79,7 @@ def test_a_last_line_cut_off_by_a_kill_is_left_out_and_another_is_an_error(tmp_p
         ('{"at": "x", "kind": "verdict", "version": "2"}', 'a record "verdict" of version 2, of which Drillbook'),
         ('{"at": "x", "kind": "verdict", "version": 0}', 'a record "verdict" of version 0, of which Drillbook'),
         ('{"at": "x", "kind": "end", "exit_status": 0, "omen": 1}', 'a record "end" with the unknown field omen'),
+        (OMEN_IN_FACTS, 'a record "run" with the unknown field facts.s.omen'),
         ('{"at": "x", "kind": "omen"}', 'a record of the kind "omen", which Drillbook'),
     ],
 )
@@ -91,6 +101,8 @@ def test_a_record_of_a_newer_drillbook_is_an_error_also_as_the_last(
         ('{"at": "x", "kind": "end"}', 'no record "end": exit_status: Field required'),
         ('{"at": "x", "kind": "end", "exit_status": "green"}', 'no record "end": exit_status: Input should be a valid'),
         ('{"at": "x", "kind": "steady", "scenario": "s", "when": "before", "verdicts": {"a": "FINE"}}', "verdicts.a: "),
+        ('{"at": "x", "kind": "observation", "round": 1, "seen": {"omen": 1}}', "unexpected keyword argument 'omen'"),
+        (NOTHING_SEEN, "an observation holds a value or an error"),
         ('{"kind": "end", "exit_status": 0}', "not a journal record: it does not say when"),
         ('{"at": "x"}', "not a journal record"),
         ("[1]", "not a journal record"),
@@ -115,6 +127,22 @@ EVERYTHING = (
     WatchdogTold("ended", left=("one",), by=7),
     RunEnded(1),
 )
+
+
+@pytest.mark.parametrize("command", ["report", "judge"])
+def test_a_run_of_a_newer_drillbook_is_neither_reported_nor_judged(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / JOURNAL).write_text('{"at": "x", "kind": "end", "version": 2, "exit_status": 0}\n')
+    assert main([command, "run", f"--reports={tmp_path}"]) == 4
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(
+        f'drillbook {command}: {run / JOURNAL}: line 1 is a record "end" of version 2, of which '
+    )
+    assert len(said.err.splitlines()) == 1
 
 
 def test_events_come_back_from_the_journal_as_they_were_written(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..model import Facts, Outcome, Severity, Verdict
+from ..model import Facts, Observation, Outcome, Severity, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Event:
     """What a record of it is called."""
     version: ClassVar[int] = 1
     """The format in which it is written today."""
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+    """What reads events accepts no field that they do not declare, nor do their facts and verdicts."""
 
 
 # -- a run
@@ -68,6 +70,17 @@ class Observed(Event):
     """0 for what a scenario recorded."""
     seen: Mapping[str, Any]
     """``Observation.record()``."""
+
+    def __post_init__(self) -> None:
+        _ = self.observation
+
+    @property
+    def observation(self) -> Observation:
+        """The observation itself. What is none is no event either: ValueError."""
+        try:
+            return Observation(**self.seen)
+        except TypeError as strange:
+            raise ValueError(str(strange)) from None
 
 
 @dataclass(frozen=True, slots=True)

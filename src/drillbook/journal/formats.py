@@ -59,15 +59,14 @@ def _checked(event: type[Event], said: dict[str, Any]) -> Event:
     """Return the event, its types those that it declares. Raises NotARecord."""
     from pydantic import ValidationError  # noqa: PLC0415 - who only writes a journal does not pay for it
 
-    names = {one.name for one in fields(event)}
-    if strange := sorted(said.keys() - names):
-        raise NotARecord(f'is a record "{event.kind}" with the unknown field {strange[0]}: {_NEWER}')
     try:
         return _adapter(event.kind).validate_python(said)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise NotARecord(f'is no record "{event.kind}": {where}: {first["msg"]}') from None
+        if first["type"] == "unexpected_keyword_argument":
+            raise NotARecord(f'is a record "{event.kind}" with the unknown field {where}: {_NEWER}') from None
+        raise NotARecord(f'is no record "{event.kind}": {where or "as a whole"}: {first["msg"]}') from None
 
 
 @cache

@@ -94,7 +94,7 @@ def last_round(directory: Path) -> Round | None:
     for record in records:
         match record.event:
             case Observed() as one:
-                seen = Observation(**one.seen)
+                seen = one.observation
                 rounds.setdefault(one.round, {})[seen.probe, seen.target] = seen
             case RoundJudged() as one:
                 judged = {(system, name, probe): verdict for system, name, probe, verdict in one.judged}
