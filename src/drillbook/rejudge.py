@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import journal, rows
+from .journal.events import Observed, RunBegan, StatementJudged
 from .model import Facts, Observation, Outcome, Verdict, judge
 from .redaction import visible
 
@@ -41,7 +42,7 @@ class _Run:
     facts: Mapping[str, Facts]
     seen: Mapping[tuple[int, str, str], Observation]
     """By round, probe and target."""
-    judged: tuple[dict[str, Any], ...]
+    judged: tuple[StatementJudged, ...]
     """The last verdict of each test on each statement of a system."""
 
 
@@ -55,44 +56,43 @@ def rejudge(directory: Path) -> list[Rejudged]:
     run = _read(directory)
     if not run.judged:
         raise CannotRejudge(f"{directory.name}: nothing was judged in this run")
-    if strange := sorted({row["system"] for row in run.judged} - run.facts.keys()):
+    if strange := sorted({one.system for one in run.judged} - run.facts.keys()):
         raise CannotRejudge(f"{directory.name}: the journal holds no facts of {', '.join(strange)}")
     known: dict[tuple[str, str], list[Criterion[Any]]] = {}
     for case in rows.cases():
         known.setdefault((case.system, case.criterion.id), []).append(case.criterion)
-    return [_again(row, known.get((row["system"], row["id"]), []), run) for row in run.judged]
+    return [_again(one, known.get((one.system, one.id), []), run) for one in run.judged]
 
 
 def _read(directory: Path) -> _Run:
-    facts: dict[str, Facts] = {}
+    facts: Mapping[str, Facts] = {}
     seen: dict[tuple[int, str, str], Observation] = {}
-    judged: dict[tuple[str, str, str], dict[str, Any]] = {}
+    judged: dict[tuple[str, str, str], StatementJudged] = {}
     for record in journal.read(directory):
-        if record.kind == "run":
-            facts = {name: Facts(**row) for name, row in record.data["facts"].items()}
-        elif record.kind == "observation":
-            one = Observation(**record.data["seen"])
-            seen[record.data["round"], one.probe, one.target] = one
-        elif record.kind == "verdict":
-            judged[record.data["system"], record.data["test"], record.data["id"]] = record.data
+        match record.event:
+            case RunBegan() as run:
+                facts = run.facts
+            case Observed() as one:
+                reading = one.observation
+                seen[one.round, reading.probe, reading.target] = reading
+            case StatementJudged() as one:
+                judged[one.system, one.test, one.id] = one
     return _Run(facts, seen, tuple(judged.values()))
 
 
-def _again(row: dict[str, Any], criteria: list[Criterion[Any]], run: _Run) -> Rejudged:
+def _again(one: StatementJudged, criteria: list[Criterion[Any]], run: _Run) -> Rejudged:
     """Judge one saved verdict's readings again; a statement may have rows with different probes."""
-    system, then = row["system"], Verdict.of_record(row)
-    readings = [(str(probe), str(target)) for probe, target in row["readings"]]
-    found = [run.seen.get((row["round"], probe, target)) for probe, target in readings]
+    found = [run.seen.get((one.round, probe, target)) for probe, target in one.readings]
     if None in found:
-        return Rejudged(system, _lost(then, readings[found.index(None)]))
-    whole = [one for one in found if one is not None]
-    if any(one.masked for one in whole):
-        return Rejudged(system, then, "what was judged holds secrets, and the journal does not")
-    criterion = next((one for one in criteria if not readings or one.probe.key == readings[0][0]), None)
+        return Rejudged(one.system, _lost(one.verdict, one.readings[found.index(None)]))
+    whole = [reading for reading in found if reading is not None]
+    if any(reading.masked for reading in whole):
+        return Rejudged(one.system, one.verdict, "what was judged holds secrets, and the journal does not")
+    criterion = next((row for row in criteria if not whole or row.probe.key == whole[0].probe), None)
     if criterion is None:
         what = "judges other readings for it" if criteria else "has no row for it"
-        return Rejudged(system, then, f"this version of Drillbook {what}")
-    return Rejudged(system, judge(criterion, whole, run.facts[system], visible))
+        return Rejudged(one.system, one.verdict, f"this version of Drillbook {what}")
+    return Rejudged(one.system, judge(criterion, whole, run.facts[one.system], visible))
 
 
 def _lost(then: Verdict, reading: tuple[str, str]) -> Verdict:

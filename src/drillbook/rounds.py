@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from .journal.events import Observed, RoundJudged, RoundsUnsettled
 from .model import Criterion, Observation, Outcome, Shared, Verdict, id_of, judge
 from .observations import Key, Want, observe
 from .platforms import discovered
@@ -129,25 +130,26 @@ def until_good(
             needed,
             environment.redactor,
             deadline_s=left_s,
-            done=lambda one, number=number: journal.observation(one, number),  # type: ignore[misc] # binds the number
+            done=lambda one, number=number: journal.write(Observed(number, one.record())),  # type: ignore[misc] # binds the number
         )
         verdicts = [(case, verdict_of(case, seen, environment)) for case in cases]
         open_ones = [one for one in verdicts if one[1].outcome is not Outcome.MET and not excused(*one)]
         good_in_a_row = 0 if open_ones else good_in_a_row + 1
         judged = _of_masked(verdicts, seen)
         journal.write(
-            "round",
-            number=number,
-            good=not open_ones,
-            open=[(case.system, verdict.id) for case, verdict in open_ones],
-            judged=[[*key, asdict(verdict)] for key, verdict in judged.items()],
+            RoundJudged(
+                number=number,
+                good=not open_ones,
+                open=tuple((case.system, verdict.id) for case, verdict in open_ones),
+                judged=tuple((*key, verdict) for key, verdict in judged.items()),
+            )
         )
         elapsed_s = time.monotonic() - began
         out_of_time = elapsed_s + patience.pause_s > _limit_s(patience)
         settled = good_in_a_row >= patience.good_rounds
         if settled or out_of_time:
             if not (settled or open_ones):
-                journal.write("unsettled", good_in_a_row=good_in_a_row, wanted=patience.good_rounds)
+                journal.write(RoundsUnsettled(good_in_a_row, patience.good_rounds))
             return Round(number, seen, judged)
         progress(_progress_line(number, elapsed_s, patience, open_ones, good_in_a_row, len(cases)))
         time.sleep(patience.pause_s)

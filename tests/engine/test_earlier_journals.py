@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from drillbook import catalogue, journal, rows
-from drillbook.model import Outcome, Verdict
+from drillbook.journal.events import StatementJudged
+from drillbook.model import Outcome, Severity, Verdict
 from drillbook.redaction import Redactor
 from drillbook.rejudge import rejudge
 from drillbook.report import summary, text
@@ -77,10 +79,12 @@ def test_a_run_of_the_first_format_is_reported_and_judged_without_the_runbooks()
 @pytest.mark.usefixtures("no_runbooks")
 def test_a_run_of_today_says_of_itself_what_the_runbook_said(tmp_path: Path) -> None:
     kept = journal.Journal(tmp_path, Redactor())
-    kept.verdict(
-        Verdict("config-manager.x.gone", Outcome.NOT_MET, "status 200", "503", "GET u", 1.0),
-        system="config-manager", test="t", severity="critical", statement="It answers.", heading="Book > Section",
-        remedy="config-manager.x.help", advice="Book > Help", excuse=None, round=1, readings=[],
+    verdict = Verdict("config-manager.x.gone", Outcome.NOT_MET, "status 200", "503", "GET u", 1.0)
+    kept.write(
+        StatementJudged(
+            **asdict(verdict), system="config-manager", test="t", severity=Severity.CRITICAL, round=1, readings=(),
+            statement="It answers.", heading="Book > Section", remedy="config-manager.x.help", advice="Book > Help",
+        )
     )  # fmt: skip
     kept.close()
     run = summary.from_journal(tmp_path)

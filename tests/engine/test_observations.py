@@ -12,6 +12,7 @@ import pytest
 from drillbook import pace
 from drillbook.accepts import rule
 from drillbook.journal import Journal, read
+from drillbook.journal.events import Observed
 from drillbook.model import CannotObserve, Criterion, Facts, Finding, Outcome, Secret, System, Target, judge
 from drillbook.observations import Want, observe
 from drillbook.probes.base import ReadingProbe
@@ -145,7 +146,7 @@ def test_a_reading_survives_the_journal(tmp_path: Path) -> None:
     probe = Counting("x")
     journal = Journal(tmp_path, Redactor())
     for one in observe(wants(probe), Redactor()).values():
-        journal.observation(one, 1)
+        journal.write(Observed(1, one.record()))
     saved = [record.data["seen"]["value"] for record in read(tmp_path)]
     assert sorted(probe.decode(value).value for value in saved) == [1, 2]
 

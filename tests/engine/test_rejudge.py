@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from drillbook import rows
 from drillbook.accepts import http
 from drillbook.journal import JOURNAL, Journal
-from drillbook.model import Criterion, Observation, Outcome, Verdict
+from drillbook.journal.events import Observed, RunBegan, StatementJudged
+from drillbook.model import Criterion, Facts, Observation, Outcome, Severity, Verdict
 from drillbook.probes.http import Answer, Get
 from drillbook.redaction import Redactor
 from drillbook.rejudge import CannotRejudge, rejudge
@@ -21,20 +23,23 @@ ROW = Criterion("config-manager.health.quick", PROBE, http.field("status", equal
 SYSTEMS = ("config-manager", "data-vault")
 
 
-def saved(directory: Path, statuses: dict[str, str]) -> Path:
-    """Write the journal of a run in which one test judged each system's health by the one row."""
+def saved(directory: Path, statuses: dict[str, str], *, masked: bool = False) -> Path:
+    """Write the journal of a run in which one test judged each system's health by the one row, and called it MET."""
     journal = Journal(directory, Redactor())
-    facts = {"platform": "process", "expected_version": None, "clock_skew_s": 2.0}
-    journal.write("run", facts=dict.fromkeys(statuses, facts))
+    facts = Facts("process", None, 2.0)
+    journal.write(RunBegan("e", "process", SYSTEMS, dict.fromkeys(statuses, facts), "0.1.0"))
     for system, status in statuses.items():
         body = PROBE.encode(Answer(200, {"status": status}, read_at=NOW))
-        journal.observation(Observation(PROBE.key, f"{system}/api", "GET u", NOW, 1.0, body), 1)
-        readings = [(PROBE.key, f"{system}/api")]
-        verdict = Verdict(ROW.id, Outcome("MET"), "e", f"as written of {system}", "GET u", 1.0)
-        journal.verdict(
-            verdict, system=system, test="t", severity="critical", statement="s", heading="h", remedy=None, advice=None,
-            excuse=None, round=1, readings=readings,
-        )  # fmt: skip
+        journal.write(
+            Observed(1, Observation(PROBE.key, f"{system}/api", "GET u", NOW, 1.0, body, masked=masked).record())
+        )
+        verdict = Verdict(ROW.id, Outcome.MET, "e", f"as written of {system}", "GET u", 1.0)
+        readings = ((PROBE.key, f"{system}/api"),)
+        journal.write(
+            StatementJudged(
+                **asdict(verdict), system=system, test="t", severity=Severity.CRITICAL, round=1, readings=readings
+            )
+        )
     journal.close()
     return directory
 
@@ -64,6 +69,13 @@ def test_a_verdict_whose_reading_was_lost_is_unknown(tmp_path: Path, monkeypatch
     path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if '"observation"' not in line))
     (found,) = observed(tmp_path)
     assert found[:2] == ("UNKNOWN", f"a reading is not in the journal: {PROBE.key} of config-manager/api")
+
+
+def test_a_reading_that_was_masked_is_not_judged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "cases", lambda: (Case("config-manager", ROW),))
+    assert observed(saved(tmp_path, {"config-manager": "***"}, masked=True)) == [
+        ("MET", "as written of config-manager", "what was judged holds secrets, and the journal does not")
+    ]
 
 
 def test_a_journal_without_the_facts_of_a_system_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

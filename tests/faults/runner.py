@@ -18,7 +18,6 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from drillbook import environment as environments
 from drillbook.faults import (
@@ -37,6 +36,7 @@ from drillbook.faults import (
 )
 from drillbook.faults.own_keys import OwnKeys
 from drillbook.journal import Journal
+from drillbook.journal.events import Event, FaultMoved
 from drillbook.model import System
 from drillbook.redaction import Redactor
 
@@ -56,9 +56,9 @@ class FatalJournal(Journal):
         self._state = state
         self._number = number
 
-    def write(self, kind: str, **data: Any) -> None:
-        super().write(kind, **data)
-        if kind == "fault" and data["state"] == self._state:
+    def write(self, event: Event) -> None:
+        super().write(event)
+        if isinstance(event, FaultMoved) and event.state == self._state:
             say(f"now {self._state}")
             os.kill(os.getpid(), self._number)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -60,7 +61,7 @@ def sick() -> Iterator[str]:
     server.server_close()
 
 
-def judged(folder: Path, url: str, more: str, *, slow: tuple[str, ...] = ()) -> Run:
+def judged(folder: Path, url: str, more: str, *arguments: str, slow: tuple[str, ...] = ()) -> Run:
     """Judge both systems by the one row; those of ``slow`` lack what the row needs."""
     (folder / "conftest.py").write_text('pytest_plugins = ["drillbook.plugin"]\n')
     (folder / "test_book.py").write_text(BOOK)
@@ -70,7 +71,7 @@ def judged(folder: Path, url: str, more: str, *, slow: tuple[str, ...] = ()) -> 
         head += f'[systems.{name}.api]\nurl = "{url}"\n{limit}'
     (folder / "two.toml").write_text(head + more)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--env={folder / 'two.toml'}"]
-    return run(command, reports=folder / "reports", cwd=folder)
+    return run([*command, *arguments], reports=folder / "reports", cwd=folder)
 
 
 def waiver(system: str | None, day: str = "2099-01-01") -> str:
@@ -79,7 +80,8 @@ def waiver(system: str | None, day: str = "2099-01-01") -> str:
 
 
 def test_a_waiver_for_one_system_excuses_no_other(sick: str, tmp_path: Path) -> None:
-    done = judged(tmp_path, sick, waiver("data-vault"))
+    xml = tmp_path / "junit.xml"
+    done = judged(tmp_path, sick, waiver("data-vault"), f"--junitxml={xml}")
     assert done.exit_status == 1, done.output
     told = {row["system"]: (row["verdict"], row["excuse"]) for row in done.summary["verdicts"] if row["id"] == ID}
     assert told == {
@@ -88,6 +90,12 @@ def test_a_waiver_for_one_system_excuses_no_other(sick: str, tmp_path: Path) -> 
     }
     assert f"NOT_MET {ID} of config-manager " in done.output
     assert f"NOT_MET {ID} of data-vault " in done.output
+    tests = ET.parse(xml).iter("testcase")  # noqa: S314 - our own file
+    cases = [{one.get("name"): one.get("value") for one in case.iter("property")} for case in tests]
+    assert {(case["system"], case.get("excuse")) for case in cases if case["criterion"] == ID} == {
+        ("config-manager", None),
+        ("data-vault", "waived until 2099-01-01 by ops: known"),
+    }
 
 
 def test_a_waiver_for_each_system_excuses_both(sick: str, tmp_path: Path) -> None:

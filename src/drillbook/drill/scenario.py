@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import clock, timeline
 from ..faults import INTERRUPTS, AbortWatch, Fault, FaultSession, Injection, StopInstance, over
+from ..journal.events import ClockStepped, SteadyStateSeen, StepVerified
 from ..model import CannotObserve, Criterion, Observation, Outcome, System, Verdict, judge
 from ..observations import Want, observe, target_id, value_of
 from ..platforms import InstanceState, Lists, Missing, Stopped, discovered, platform_of
@@ -173,7 +174,7 @@ class Scenario:
             raise NotSteady(str(error)) from None
         step = Step(name, began - self._began, time.monotonic() - self._began, evidence)
         self._steps.append(step)
-        self._journal.write("step", scenario=self.name, **asdict(step))
+        self._journal.write(StepVerified(scenario=self.name, **asdict(step)))
         self._say(f"{self.name}: {name} verified after {step.took_s:.1f} s: {evidence}")
 
     def stop_step(self, name: str, fault: Injection) -> float:
@@ -264,7 +265,7 @@ class Scenario:
         step_s = timeline.wall_step_s()
         if step_s:
             self._say(f"{self.name}: this machine's clock was set by {step_s:+.1f} s; durations do not come from it")
-            self._journal.write("clock-step", scenario=self.name, step_s=round(step_s, 3))
+            self._journal.write(ClockStepped(self.name, round(step_s, 3)))
 
     def _undo_everything(self, ending: BaseException | None) -> None:
         """Close every injection, whatever one of them raises; signals wait until all were tried.
@@ -305,7 +306,7 @@ class Scenario:
             raise NotSteady(f"no steady state {when} the fault within {timeout_s:g} s: {'; '.join(broken)}") from None
         finally:
             self._journal.write(
-                "steady", scenario=self.name, when=when, verdicts={one.id: one.outcome.value for one in last}
+                SteadyStateSeen(self.system.name, self.name, when, {one.id: one.outcome for one in last})
             )
 
     def _look(self) -> list[Verdict]:

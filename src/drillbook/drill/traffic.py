@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from .. import timeline
 from ..faults import INTERRUPTS
 from ..faults.own_keys import PREFIX, OwnKeys
+from ..journal.events import OwnKeysDeleted, TrafficMeasured
 from ..model import CannotObserve, Target
 from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
@@ -239,15 +240,16 @@ class Traffic:
         self._ledger.stop()
         found = self._availability
         self._journal.write(
-            "traffic",
-            total=found.total,
-            good=found.good,
-            bad=dict(found.bad),
-            slips=found.slips,
-            worst_slip_ms=found.worst_slip_ms,
-            offered_rps=found.offered_rps,
-            achieved_rps=found.achieved_rps,
-            unknown_because=list(found.unknown_because),
+            TrafficMeasured(
+                total=found.total,
+                good=found.good,
+                bad=dict(found.bad),
+                slips=found.slips,
+                worst_slip_ms=found.worst_slip_ms,
+                offered_rps=found.offered_rps,
+                achieved_rps=found.achieved_rps,
+                unknown_because=tuple(found.unknown_because),
+            )
         )
 
     def downtime(self, fault_at: float) -> Downtime:
@@ -333,9 +335,7 @@ class Traffic:
         """Delete every key that was written here; journal and say what could not be."""
         self._ended = True
         cleaned = self._ledger.cleanup(also=self._keys.extra, deadline_s=within_s)
-        self._journal.write(
-            "traffic-cleanup", deleted=cleaned.deleted, left=list(cleaned.left), reasons=list(cleaned.reasons)
-        )
+        self._journal.write(OwnKeysDeleted(cleaned.deleted, tuple(cleaned.left), tuple(cleaned.reasons)))
         if cleaned.left:
             why = ", ".join(cleaned.reasons)
             self._say(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
+from ..journal.events import WatchdogTold
 from ..polling import TimedOut, wait_until
 from . import messages
 from .messages import Command, Config, Do, Reply
@@ -218,7 +219,7 @@ class Watchdog:
             self._died = self._lost = why
             self._fail_waiting()
             _hang_up(self._process)
-            self._journal.write("watchdog", state="died", cause=why)
+            self._journal.write(WatchdogTold("died", cause=why))
             if not self._armed:
                 return False
             with contextlib.suppress(WatchdogDied, OSError):  # then nobody guards, and the records say so
@@ -229,7 +230,7 @@ class Watchdog:
                     assert process.stdin is not None
                     process.stdin.write(messages.line(Command(0, "arm", record.id)))
                 self._process = process
-                self._journal.write("watchdog", state="succeeded", pid=process.pid)
+                self._journal.write(WatchdogTold("succeeded", pid=process.pid))
                 return True
             return False
 

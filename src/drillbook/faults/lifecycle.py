@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, Self
 
+from ..journal.events import FaultMoved
 from ..model import CannotObserve
 from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
@@ -440,13 +441,14 @@ class Injection:
     def _tell(self, state: str, evidence: str) -> None:
         blast = self.fault.blast
         self._journal.write(
-            "fault",
-            id=self.id,
-            name=self.fault.name,
-            state=state,
-            evidence=evidence,
-            instances=list(blast.instances),
-            of_total=blast.of_total,
+            FaultMoved(
+                id=self.id,
+                name=self.fault.name,
+                state=state,
+                evidence=evidence,
+                instances=tuple(blast.instances),
+                of_total=blast.of_total,
+            )
         )
 
 

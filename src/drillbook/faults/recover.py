@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import journal as journals
+from ..journal.events import UndoTold
 from ..model import CannotObserve
 from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
@@ -276,14 +277,15 @@ def _journal(run: Path, row: Row) -> None:
     journal = journals.Journal(run, Redactor())
     try:
         journal.write(
-            "undo",
-            id=row.record,
-            fault=row.fault,
-            cause="recover",
-            outcome="undone" if row.recovered else "failed",
-            evidence=row.text,
-            took_s=row.took_s,
-            by=os.getpid(),
+            UndoTold(
+                id=row.record,
+                fault=row.fault,
+                outcome="undone" if row.recovered else "failed",
+                by=os.getpid(),
+                cause="recover",
+                evidence=row.text,
+                took_s=row.took_s,
+            )
         )
     finally:
         journal.close()

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from .. import timeline
 from ..journal import Journal
+from ..journal.events import UndoTold, WatchdogTold
 from ..model import CannotObserve
 from ..platforms import PlatformRefused
 from ..redaction import Redactor
@@ -40,6 +41,8 @@ from .undo import BadUndo, NotUndone, healer_of, perform
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+    from ..journal.events import Event
 
 _CONFIG_LIMIT_S = 10.0
 _HOLD_EVERY_S = 0.5
@@ -99,7 +102,7 @@ class Watchdog:
             worker.join(max(0.0, end - time.monotonic()))
         left = self._claim.found()
         self._claim.drop_copies()
-        self._write("watchdog", state="ended", cause=cause, left=[row.words() for row in left])
+        self._write(WatchdogTold("ended", cause=cause, left=tuple(row.words() for row in left), by=os.getpid()))
         return 1 if left else 0
 
     def _watch(self, wake: int) -> str:
@@ -178,7 +181,7 @@ class Watchdog:
         except (BadUndo, CannotObserve, PlatformRefused) as error:
             return Reply(told.number, ok=False, text=f"cannot be undone here: {error}")
         self._guarded[row.record.id] = Guarded(row.record)
-        self._write("undo", id=row.record.id, fault=row.record.fault, outcome="armed")
+        self._write(UndoTold(row.record.id, row.record.fault, "armed", by=os.getpid()))
         return Reply(told.number, ok=True)
 
     def _undo_for(self, told: Command) -> Reply:
@@ -222,7 +225,7 @@ class Watchdog:
         self._fenced = cause
         if cause != "finished":
             self._say(Reply(0, ok=False, text=cause))
-            self._write("watchdog", state="fenced", cause=cause)
+            self._write(WatchdogTold("fenced", cause=cause, by=os.getpid()))
         self._undo_all()
 
     def _undo_all(self) -> None:
@@ -300,18 +303,20 @@ class Watchdog:
 
     def _tell(self, record: Record, cause: str, outcome: str, evidence: str, *, took_s: float | None) -> None:
         self._write(
-            "undo",
-            id=record.id,
-            fault=record.fault,
-            cause=cause,
-            outcome=outcome,
-            evidence=evidence,
-            took_s=took_s,
+            UndoTold(
+                id=record.id,
+                fault=record.fault,
+                outcome=outcome,
+                by=os.getpid(),
+                cause=cause,
+                evidence=evidence,
+                took_s=took_s,
+            )
         )
 
-    def _write(self, kind: str, **data: object) -> None:
+    def _write(self, event: Event) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop the undoing
-            self._journal.write(kind, **data, by=os.getpid())
+            self._journal.write(event)
 
     def _say(self, reply: Reply) -> None:
         with self._out, contextlib.suppress(OSError):  # nobody may be listening any more

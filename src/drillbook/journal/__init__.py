@@ -8,16 +8,16 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import clock
-from ..model import Observation, Verdict
 from . import formats
 
 if TYPE_CHECKING:
     from ..redaction import Redactor
+    from .events import Event
 
 JOURNAL = "journal.jsonl"
 SUMMARY = "summary.json"
@@ -49,8 +49,17 @@ class Record:
     """One line of a journal."""
 
     at: str
-    kind: str
-    data: dict[str, Any]
+    event: Event
+
+    @property
+    def kind(self) -> str:
+        """What kind of event it is."""
+        return self.event.kind
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the event says, as JSON."""
+        return formats.plain(self.event)
 
 
 def new_run(reports: Path, environment: str) -> Path:
@@ -98,24 +107,23 @@ class Journal:
     def __init__(self, directory: Path, redactor: Redactor) -> None:
         self.directory = directory
         self._redactor = redactor
-        self.unwritten: list[Record] = []
-        """What the file does not have, for the run's own summary."""
+        self.unwritten: list[dict[str, Any]] = []
+        """The lines that the file does not have, for the run's own summary."""
         self.lost: str | None = None
         """Why the evidence on the disk is not whole, where it is not."""
         self._fd = os.open(directory / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
-    def write(self, kind: str, **data: Any) -> None:
-        """Append one record; secrets are redacted on the way, in what was observed and not in our own words."""
-        plain = json.loads(json.dumps(data, default=str))
+    def write(self, event: Event) -> None:
+        """Append an event; secrets are redacted on the way, in what was observed and not in our own words."""
+        plain = formats.plain(event)
         safe = {key: value if key in _OWN else self._redactor.json(value) for key, value in plain.items()}
-        record = Record(clock.now(), kind, safe)
-        row = {"at": record.at, "kind": kind, "version": formats.VERSIONS[kind], **record.data}
+        row = {"at": clock.now(), "kind": event.kind, "version": event.version, **safe}
         line = (json.dumps(row) + "\n").encode()
         with self.losing():
             if self.lost is None and os.write(self._fd, line) < len(line):
                 self.lose("the disk is full")
         if self.lost is not None:
-            self.unwritten.append(record)
+            self.unwritten.append(row)
 
     def lose(self, why: str) -> None:
         """Note that evidence was lost, and why; the first reason stands."""
@@ -128,44 +136,6 @@ class Journal:
             yield
         except OSError as error:
             self.lose(error.strerror or str(error))
-
-    def observation(self, seen: Observation, number: int) -> None:
-        """Append what was seen, and in which round."""
-        self.write("observation", round=number, seen=seen.record())
-
-    def verdict(
-        self,
-        verdict: Verdict,
-        *,
-        system: str,
-        test: str,
-        severity: str,
-        statement: str,
-        heading: str,
-        remedy: str | None,
-        advice: str | None,
-        excuse: str | None,
-        round: int,  # noqa: A002 - the record's own word
-        readings: list[tuple[str, str]],
-    ) -> None:
-        """Append what was judged, by which test, from which readings, and why it is excused, where it is.
-
-        What the runbook says goes with it (statement, heading, the heading of its advice): it may not say so later.
-        """
-        self.write(
-            "verdict",
-            **asdict(verdict),
-            system=system,
-            test=test,
-            severity=severity,
-            statement=statement,
-            heading=heading,
-            remedy=remedy,
-            advice=advice,
-            excuse=excuse,
-            round=round,
-            readings=readings,
-        )
 
     def sync(self) -> None:
         """Put all that was written onto the disk."""
@@ -192,13 +162,23 @@ def read(directory: Path) -> Iterator[Record]:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            yield Record(row.pop("at"), kind := row.pop("kind"), formats.current(kind, row.pop("version", 1), row))
-        except formats.Unknown as unknown:
-            raise NoSuchRun(f"{path}: line {number} {unknown}") from None
-        except (ValueError, KeyError, AttributeError):
+        except ValueError:
             if number == len(lines):  # empty, or the runner was killed in the middle of it
                 return
             raise NoSuchRun(f"{path}: line {number} is not a journal record") from None
+        try:
+            record = record_of(row)
+        except formats.NotARecord as why:
+            raise NoSuchRun(f"{path}: line {number} {why}") from None
+        yield record
+
+
+def record_of(row: Any) -> Record:
+    """Return the record that a line of a journal holds as JSON. Raises formats.NotARecord."""
+    event = formats.event_of(row)
+    if not isinstance(row.get("at"), str):
+        raise formats.NotARecord("is not a journal record: it does not say when it was written")
+    return Record(row["at"], event)
 
 
 def find_run(reports: Path, name: str) -> Path:

@@ -1,62 +1,110 @@
-"""The formats of journal records: which there are today, and how those of earlier formats are read.
+"""Events as lines of a journal and back; records of earlier formats are read as today's events.
 
 A record carries the version of its kind. One without is of the first format, which named none.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields, is_dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__, catalogue
+from .events import EVENTS, Event
 
-VERSIONS = {
-    **dict.fromkeys(("run", "observation", "unsettled", "end"), 1),
-    **dict.fromkeys(("round", "verdict", "not-judged", "expired-waiver"), 2),
-    **dict.fromkeys(("refused", "step", "clock-step", "steady", "drill"), 1),
-    **dict.fromkeys(("fault", "undo", "watchdog", "unguarded", "left-behind"), 1),
-    **dict.fromkeys(("traffic", "traffic-cleanup", "left-keys"), 1),
-}
-"""The newest version of every kind of record."""
-
-
-class Unknown(Exception):
-    """A record of a kind, or of a version, that this Drillbook does not know; the text goes on from "line 7"."""
-
-
-def current(kind: str, version: int, row: dict[str, Any]) -> dict[str, Any]:
-    """Return a record's data in today's format.
-
-    Args:
-        kind: the record's kind.
-        version: the version of that kind by which it was written.
-        row: what it says.
-
-    Raises:
-        Unknown: it was written by a newer Drillbook.
-    """
-    newest = VERSIONS.get(kind)
-    if newest is None:
-        raise Unknown(f'is a record of the kind "{kind}", which Drillbook {__version__} does not know: {_NEWER}')
-    if version not in range(1, newest + 1):
-        raise Unknown(
-            f'is a record "{kind}" of version {version}, of which Drillbook {__version__} knows 1 to {newest}: {_NEWER}'
-        )
-    if kind == "verdict" and version == 1:
-        return {**row, **_of_the_runbook(row["id"], row["remedy"])}
-    if kind in ("not-judged", "expired-waiver") and version == 1:
-        return {"system": None, **row}
-    return row
-
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 _NEWER = "read the run with the version that wrote it, or a newer one"
 
 
-def _of_the_runbook(statement_id: str, remedy: str | None) -> dict[str, str | None]:
-    """Return what the first format left to the catalogue, as far as the catalogue still has it."""
-    known = catalogue.entry(statement_id) if catalogue.knows(statement_id) else None
+class NotARecord(Exception):
+    """A line that is no event of this Drillbook; the text goes on from "line 7"."""
+
+
+def plain(event: Event) -> dict[str, Any]:
+    """Return what an event says as JSON, without its kind and version."""
+    row = {one.name: getattr(event, one.name) for one in fields(event)}
+    found: dict[str, Any] = json.loads(json.dumps(row, default=_plain))
+    return found
+
+
+def event_of(row: Any) -> Event:
+    """Return the event that a line of a journal holds.
+
+    Args:
+        row: the line as JSON, with ``kind`` and ``version`` beside what it says.
+
+    Raises:
+        NotARecord: it is none, or one of a newer Drillbook: to pass it over could make a run look better than it was.
+    """
+    if not isinstance(row, dict) or not isinstance(row.get("kind"), str):
+        raise NotARecord("is not a journal record")
+    said = {name: value for name, value in row.items() if name not in ("at", "kind", "version")}
+    kind, version = row["kind"], row.get("version", 1)
+    event = EVENTS.get(kind)
+    if event is None:
+        raise NotARecord(f'is a record of the kind "{kind}", which Drillbook {__version__} does not know: {_NEWER}')
+    if version not in range(1, event.version + 1):
+        known = f"of which Drillbook {__version__} knows 1 to {event.version}"
+        raise NotARecord(f'is a record "{kind}" of version {version}, {known}: {_NEWER}')
+    for earlier in range(version, event.version):
+        said = NEXT[kind, earlier](said)
+    return _checked(event, said)
+
+
+def _checked(event: type[Event], said: dict[str, Any]) -> Event:
+    """Return the event, its types those that it declares. Raises NotARecord."""
+    from pydantic import ValidationError  # noqa: PLC0415 - who only writes a journal does not pay for it
+
+    try:
+        return _adapter(event.kind).validate_python(said)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "unexpected_keyword_argument":
+            raise NotARecord(f'is a record "{event.kind}" with the unknown field {where}: {_NEWER}') from None
+        raise NotARecord(f'is no record "{event.kind}": {where or "as a whole"}: {first["msg"]}') from None
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Event]:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - as above
+
+    return TypeAdapter(EVENTS[kind])
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+# -- earlier formats
+
+
+def _with_what_the_runbook_says(row: dict[str, Any]) -> dict[str, Any]:
+    """Add what the first format left to the catalogue, as far as the catalogue still has it."""
+    known = catalogue.entry(row["id"]) if catalogue.knows(row["id"]) else None
+    remedy = row["remedy"]
     advice = catalogue.entry(remedy).full_heading if remedy and catalogue.knows(remedy) else remedy
-    return {
-        "statement": known.statement if known else None,
-        "heading": known.full_heading if known else None,
-        "advice": advice,
-    }
+    said = {"statement": known.statement, "heading": known.full_heading} if known else {}
+    return {**row, **said, "advice": advice}
+
+
+def _without_a_system(row: dict[str, Any]) -> dict[str, Any]:
+    return {"system": None, **row}
+
+
+def _open_without_a_system(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "open": [[None, one] for one in row["open"]]}
+
+
+NEXT: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    ("verdict", 1): _with_what_the_runbook_says,
+    ("not-judged", 1): _without_a_system,
+    ("expired-waiver", 1): _without_a_system,
+    ("steady", 1): _without_a_system,
+    ("round", 1): _open_without_a_system,
+}
+"""What makes the next version's record of one, by kind and version."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from .criterion import Criterion, Finding
 from .observation import Observation
@@ -42,12 +42,6 @@ class Verdict:
     duration_ms: float
     mend: str | None = None
     """For UNKNOWN: what to do so that it can be seen."""
-
-    @classmethod
-    def of_record(cls, row: Mapping[str, Any]) -> Verdict:
-        """Return the verdict that a journal's row holds, among other things. Raises KeyError."""
-        names = (one.name for one in fields(cls))
-        return cls(**{**{name: row[name] for name in names}, "outcome": Outcome(row["outcome"])})
 
 
 def id_of(statement_id: str, system: str) -> str:

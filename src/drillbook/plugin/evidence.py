@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__, catalogue
+from ..journal.events import RunBegan
 from ..model import Severity
 
 if TYPE_CHECKING:
@@ -25,16 +25,17 @@ _JOB_VARIABLES = ("CI_JOB_URL", "BUILDKITE_BUILD_URL", "BUILD_URL", "GITHUB_RUN_
 def open_run(journal: Journal, environment: Environment) -> None:
     """Write the journal's first record: what is judged, by which facts, and who asked."""
     journal.write(
-        "run",
-        environment=environment.name,
-        platform=environment.platform,
-        systems=sorted(environment.systems),
-        facts={name: asdict(facts) for name, facts in environment.facts.items()},
-        drillbook=__version__,
-        user=os.environ.get("USER") or str(os.getuid()),
-        host=os.uname().nodename,
-        commit=_first_of(_COMMIT_VARIABLES) or _head(),
-        job=_first_of(_JOB_VARIABLES),
+        RunBegan(
+            environment=environment.name,
+            platform=environment.platform,
+            systems=tuple(sorted(environment.systems)),
+            facts=environment.facts,
+            drillbook=__version__,
+            user=os.environ.get("USER") or str(os.getuid()),
+            host=os.uname().nodename,
+            commit=_first_of(_COMMIT_VARIABLES) or _head(),
+            job=_first_of(_JOB_VARIABLES),
+        )
     )
 
 

@@ -8,11 +8,13 @@ something of ours fails before anything was asked, 3 when evidence was lost afte
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ..journal import NoSuchRun, point_latest, read
+from ..journal import NoSuchRun, point_latest, read, record_of
+from ..journal.events import RunEnded, WaiverExpired
 from ..report import summary
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def lost_at_the_end(gate: Gate) -> int:
 def _write_end(gate: Gate, status: int) -> None:
     assert gate.journal is not None
     assert gate.directory is not None
-    gate.journal.write("end", exit_status=int(status))
+    gate.journal.write(RunEnded(int(status)))
     gate.journal.sync()
     with gate.journal.losing():
         summary.write(sum_up(gate), gate.directory)
@@ -68,7 +70,7 @@ def sum_up(gate: Gate) -> summary.Summary:
         records.extend(read(gate.directory))
     except NoSuchRun as damaged:
         gate.journal.lose(str(damaged))
-    return summary.summed_up(gate.directory.name, [*records, *gate.journal.unwritten])
+    return summary.summed_up(gate.directory.name, [*records, *map(record_of, gate.journal.unwritten)])
 
 
 def _from(run: summary.Summary, session: pytest.Session) -> int:
@@ -90,11 +92,4 @@ def _note_expired_waivers(gate: Gate) -> None:
     today = dt.datetime.now(dt.UTC).date()
     for waiver in gate.environment.waivers:
         if waiver.expires < today:
-            gate.journal.write(
-                "expired-waiver",
-                system=waiver.system,
-                id=waiver.id,
-                owner=waiver.owner,
-                expires=waiver.expires,
-                reason=waiver.reason,
-            )
+            gate.journal.write(WaiverExpired(**asdict(waiver)))

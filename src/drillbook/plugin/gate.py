@@ -8,6 +8,7 @@ import gc
 import importlib.util
 import logging
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from .. import catalogue, labs
 from ..environment import BadEnvironment, Environment, known, load, locate, located
 from ..journal import CannotKeep, Journal, new_run
+from ..journal.events import StatementJudged, StatementNotJudged
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
 from ..redaction import visible
 from ..rounds import Case, Round, readings_of, until_good, verdict_in
@@ -219,18 +221,20 @@ class Gate:
         assert self.journal is not None
         excuse = self.excuse(system, criterion, verdict)
         said = catalogue.entry(criterion.id)
-        self.journal.verdict(
-            verdict,
-            system=system,
-            test=item.nodeid,
-            severity=criterion.severity,
-            statement=said.statement,
-            heading=said.full_heading,
-            remedy=criterion.remedy,
-            advice=catalogue.entry(criterion.remedy).full_heading if criterion.remedy else None,
-            excuse=excuse,
-            round=number,
-            readings=[(one.probe, one.target) for one in readings],
+        self.journal.write(
+            StatementJudged(
+                **asdict(verdict),
+                system=system,
+                test=item.nodeid,
+                severity=criterion.severity,
+                statement=said.statement,
+                heading=said.full_heading,
+                remedy=criterion.remedy,
+                advice=catalogue.entry(criterion.remedy).full_heading if criterion.remedy else None,
+                excuse=excuse,
+                round=number,
+                readings=tuple((one.probe, one.target) for one in readings),
+            )
         )
         with self.journal.losing():
             evidence.attach(item, system, criterion, verdict, excuse, readings)
@@ -316,7 +320,8 @@ class Gate:
     def _note_not_judged(self) -> None:
         assert self.journal is not None
         for (system, name), reason in self.not_judged.items():
-            self.journal.write("not-judged", system=system, id=name, reason=reason)
+            said = catalogue.entry(name)
+            self.journal.write(StatementNotJudged(system, name, reason, said.statement, said.full_heading))
 
     def _observe(self) -> None:
         assert self.environment is not None

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..drill.ends import Refused
+from ..journal.events import (
+    DrillMeasured,
+    FaultLeftBehind,
+    Observed,
+    OthersKeysDeleted,
+    RunUnguarded,
+    ScenarioRefused,
+)
 from ..model import Outcome
 from .selection import script_of, sends_load, system_of
 from .verdicts import NotMet, Unknown
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
     from ..drill.scenario import Scenario, Script
     from ..environment import Environment
     from ..faults import FaultSession, Injection, Interrupts
+    from ..journal.events import Event
     from .gate import Gate
 
 SCENARIOS = pytest.StashKey["Scenarios"]()
@@ -108,15 +117,15 @@ class Scenarios:
         clean = held.close()
         name = self._gate.options.environment
         if not clean:
-            self._tell("left-behind", environment=name)
+            self._tell(FaultLeftBehind(name))
             self._say(f"a fault may be left behind: run drillbook recover --env {name}")
         if held.unguarded:
-            self._tell("unguarded", reason=held.unguarded)
+            self._tell(RunUnguarded(held.unguarded))
             self._say(f"for a time nobody would have undone this run's faults: {held.unguarded}")
 
-    def _tell(self, kind: str, **data: object) -> None:
+    def _tell(self, event: Event) -> None:
         if self._gate.journal is not None:
-            self._gate.journal.write(kind, **data)
+            self._gate.journal.write(event)
 
     def _say(self, text: str) -> None:
         """Show a line; a terminal that is gone, or a full disk behind it, stops nothing."""
@@ -149,7 +158,7 @@ class Scenarios:
         return story
 
     def _note_refused(self, item: pytest.Item, reason: str) -> None:
-        self._tell("refused", test=item.nodeid, reason=reason)
+        self._tell(ScenarioRefused(item.nodeid, reason))
         item.user_properties.append(("verdict", "refused"))
 
     def _hold_for_load(self, systems: Iterable[str]) -> dict[str, str]:
@@ -222,7 +231,7 @@ class Scenarios:
             self._say(f"test keys of runs before may be left: {error.reason}; {error.mend}")
             return
         for row in rows:
-            self._tell("left-keys", **asdict(row))
+            self._tell(OthersKeysDeleted(**asdict(row)))
             self._say(row.words())
 
     def _judge(self, item: pytest.Item, story: Scenario) -> None:
@@ -231,12 +240,12 @@ class Scenarios:
         open_ones = []
         for row, verdict, readings in story.verdicts():
             for one in readings:
-                self._gate.journal.observation(one, 0)
+                self._gate.journal.write(Observed(0, one.record()))
             excuse = self._gate.settle(row, verdict, item, story.script.system, readings, 0)
             if verdict.outcome is not Outcome.MET and excuse is None:
                 open_ones.append(verdict)
         if item.get_closest_marker("drill") and (line := story.drill_line()):
-            self._tell("drill", test=item.nodeid, line=line)
+            self._tell(DrillMeasured(item.nodeid, line))
         if not open_ones:
             return
         worst = min(open_ones, key=lambda one: one.outcome is not Outcome.NOT_MET)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import journal
+from ..journal.events import Observed, RoundJudged
 from ..model import Observation, Verdict
 from ..rounds import Judged, Round
 
@@ -48,8 +49,7 @@ def is_controller(config: pytest.Config) -> bool:
 
 def hand_over(config: pytest.Config, kept: journal.Journal) -> None:
     """In a worker: give the controller what the disk did not take."""
-    rows = [[record.at, record.kind, record.data] for record in kept.unwritten]
-    config.workeroutput[KEY] = {"lost": kept.lost, "unwritten": rows}  # type: ignore[attr-defined] # xdist puts it there
+    config.workeroutput[KEY] = {"lost": kept.lost, "unwritten": kept.unwritten}  # type: ignore[attr-defined] # xdist puts it there
 
 
 def hand_over_refusal(config: pytest.Config, why: str) -> None:
@@ -68,7 +68,7 @@ def take_over(output: dict[str, Any], kept: journal.Journal) -> None:
     given = output.get(KEY, {})
     if given.get("lost"):
         kept.lost = kept.lost or given["lost"]
-        kept.unwritten += [journal.Record(*row) for row in given["unwritten"]]
+        kept.unwritten += given["unwritten"]
 
 
 @contextmanager
@@ -92,14 +92,13 @@ def last_round(directory: Path) -> Round | None:
     rounds: dict[int, dict[Key, Observation]] = {}
     complete: list[tuple[int, dict[Judged, Verdict]]] = []
     for record in records:
-        if record.kind == "observation":
-            seen = Observation(**record.data["seen"])
-            rounds.setdefault(record.data["round"], {})[seen.probe, seen.target] = seen
-        elif record.kind == "round":
-            judged = {
-                (system, name, probe): Verdict.of_record(row) for system, name, probe, row in record.data["judged"]
-            }
-            complete.append((record.data["number"], judged))
+        match record.event:
+            case Observed() as one:
+                seen = one.observation
+                rounds.setdefault(one.round, {})[seen.probe, seen.target] = seen
+            case RoundJudged() as one:
+                judged = {(system, name, probe): verdict for system, name, probe, verdict in one.judged}
+                complete.append((one.number, judged))
     if not complete:
         return None
     number, judged = complete[-1]

@@ -6,13 +6,28 @@ import json
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import __version__, journal
+from ..journal.events import (
+    DrillMeasured,
+    Event,
+    FaultLeftBehind,
+    RoundsUnsettled,
+    RunBegan,
+    RunEnded,
+    RunUnguarded,
+    ScenarioRefused,
+    StatementJudged,
+    StatementNotJudged,
+    WaiverExpired,
+)
 from ..model import id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+E = TypeVar("E", bound=Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,10 @@ class NotJudged:
     system: str
     id: str
     reason: str
+    runbook: str | None = None
+    """The heading in the runbook; None where a journal of the first format is read."""
+    statement: str | None = None
+    """What the runbook says there, in our own words; None likewise."""
 
     @property
     def name(self) -> str:
@@ -112,68 +131,54 @@ def from_journal(directory: Path) -> Summary:
 
 def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
     """Sum up journal records; a test that ran twice counts with its last verdict."""
-    facts = RunFacts(run_id, "", (), "")
-    lines: dict[tuple[str, str, str], Line] = {}
-    not_judged: dict[tuple[str, str], NotJudged] = {}
-    refused: dict[str, str] = {}
-    said: dict[str, list[str]] = {
-        "drill": [],
-        "unsettled": [],
-        "expired-waiver": [],
-        "left-behind": [],
-        "unguarded": [],
-    }
-    for record in records:
-        match record.kind:
-            case "run":
-                facts = _run(run_id, record)
-            case "verdict":
-                line = _line(record.data)
-                lines[line.system, line.test, line.id] = line
-            case "not-judged":
-                one = NotJudged(_system(record, facts), record.data["id"], record.data["reason"])
-                not_judged[one.system, one.id] = one
-            case "refused":
-                refused[record.data["test"]] = record.data["reason"]
-            case "drill" | "unsettled" | "expired-waiver" | "left-behind" | "unguarded":
-                said[record.kind].append(_said(record, facts))
-            case "end":
-                facts = replace(facts, end=record.at, exit_status=record.data["exit_status"])
+    told = list(records)
+    facts = _facts(run_id, told)
+    lines = {(one.system, one.test, one.id): _line(one) for one in _each(told, StatementJudged)}
+    not_judged = {(one.system, one.id): _not_judged(one, facts) for one in _each(told, StatementNotJudged)}
+    refused = {one.test: one.reason for one in _each(told, ScenarioRefused)}
     return Summary(
         facts,
         tuple(lines.values()),
         tuple(not_judged.values()),
-        tuple(said["expired-waiver"]),
+        tuple(_expired(one, facts) for one in _each(told, WaiverExpired)),
         tuple(refused.items()),
-        bool(said["left-behind"]),
-        tuple(said["drill"]),
-        next(iter(said["unguarded"]), None),
-        next(iter(said["unsettled"]), None),
+        any(_each(told, FaultLeftBehind)),
+        tuple(one.line for one in _each(told, DrillMeasured)),
+        next((one.reason for one in _each(told, RunUnguarded)), None),
+        next((_unsettled(one) for one in _each(told, RoundsUnsettled)), None),
     )
 
 
-def _system(record: journal.Record, facts: RunFacts) -> str:
-    """Return whose record it is; the first format did not say it, and meant all systems of the run."""
-    return str(record.data["system"] or ", ".join(facts.systems))
+def _each(records: Iterable[journal.Record], event: type[E]) -> Iterator[E]:
+    return (record.event for record in records if isinstance(record.event, event))
 
 
-def _said(record: journal.Record, facts: RunFacts) -> str:
-    data = record.data
-    match record.kind:
-        case "drill":
-            return str(data["line"])
-        case "unguarded":
-            return str(data["reason"])
-        case "unsettled":
-            return f"{data['good_in_a_row']} of {data['wanted']} good rounds in a row"
-        case "expired-waiver":
-            return f"{id_of(data['id'], _system(record, facts))} ({data['owner']}, until {data['expires']})"
-    return record.kind
+def _facts(run_id: str, records: Iterable[journal.Record]) -> RunFacts:
+    facts = RunFacts(run_id, "", (), "")
+    for record in records:
+        match record.event:
+            case RunBegan() as run:
+                facts = RunFacts(run_id, run.environment, run.systems, record.at, drillbook=run.drillbook)
+            case RunEnded() as end:
+                facts = replace(facts, end=record.at, exit_status=end.exit_status)
+    return facts
 
 
-def _run(run_id: str, record: journal.Record) -> RunFacts:
-    data = record.data
-    return RunFacts(run_id, data["environment"], tuple(data["systems"]), record.at, drillbook=data["drillbook"])
+def _not_judged(one: StatementNotJudged, facts: RunFacts) -> NotJudged:
+    return NotJudged(_system(one, facts), one.id, one.reason, one.heading, one.statement)
+
+
+def _expired(one: WaiverExpired, facts: RunFacts) -> str:
+    return f"{id_of(one.id, _system(one, facts))} ({one.owner}, until {one.expires})"
+
+
+def _unsettled(one: RoundsUnsettled) -> str:
+    return f"{one.good_in_a_row} of {one.wanted} good rounds in a row"
+
+
+def _system(one: StatementNotJudged | WaiverExpired, facts: RunFacts) -> str:
+    """Return whose it is; the first format did not say it, and meant all systems of the run."""
+    return one.system or ", ".join(facts.systems)
 
 
 def write(summary: Summary, directory: Path) -> None:
@@ -206,19 +211,19 @@ def as_json(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _line(data: dict[str, Any]) -> Line:
+def _line(one: StatementJudged) -> Line:
     return Line(
-        system=data["system"],
-        id=data["id"],
-        verdict=data["outcome"],
-        test=data["test"],
-        expected=data["expected"],
-        observed=data["observed"],
-        source=data["source"],
-        duration_ms=data["duration_ms"],
-        runbook=data["heading"],
-        statement=data["statement"],
-        remedy=data["mend"] or data["advice"],
-        severity=data["severity"],
-        excuse=data["excuse"],
+        system=one.system,
+        id=one.id,
+        verdict=one.outcome,
+        test=one.test,
+        expected=one.expected,
+        observed=one.observed,
+        source=one.source,
+        duration_ms=one.duration_ms,
+        runbook=one.heading,
+        statement=one.statement,
+        remedy=one.mend or one.advice,
+        severity=one.severity,
+        excuse=one.excuse,
     )
