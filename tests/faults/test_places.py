@@ -368,3 +368,17 @@ def test_the_journal_of_a_run_at_two_places_is_one(environment: Environment, run
             pass
     states = [row.data["state"] for row in journals.read(run) if row.kind == "fault"]
     assert states.count("cleaned") == 2
+
+
+def test_a_marker_of_its_own_is_asked_for_one_system_alone(tmp_path: Path) -> None:
+    (tmp_path / "marker").write_text("two\n")
+    (tmp_path / "vault").write_text("prod\n")
+    path = tmp_path / "two.toml"
+    path.write_text(FILE.replace("[systems.data-vault]", '[systems.data-vault]\nmarker = "vault"'))
+    environment = load(path)
+    refused = enter(environment, "two", environment.systems[VAULT], run="", lease_s=60)
+    assert isinstance(refused, Refusal)
+    assert "vault names prod, not two" in refused.reason
+    claim = enter(environment, "two", environment.systems[CONFIG], run="", lease_s=60)
+    assert isinstance(claim, LocalClaim), claim.reason
+    claim.release()

@@ -182,6 +182,8 @@ class SystemSettings(Strict):
 
     version: str | Reference | None = None
     control: Path | None = None
+    marker: Path | None = None
+    """Of this system's place, where that can bear no mark itself; else the one under [disruption]."""
     systemd: SystemdSettings | None = None
     data_dir: Path = Path("/var/lib/llm-config")
     api: ApiSettings = Field(default_factory=ApiSettings)

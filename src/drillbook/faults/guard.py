@@ -143,8 +143,8 @@ def _not_asked_for(environment: Environment, disrupt: str | None) -> Refusal | N
     return None
 
 
-def _not_in_file(environment: Environment) -> Refusal | None:
-    marker = environment.disruption.marker
+def _not_in_file(environment: Environment, system: System) -> Refusal | None:
+    marker = system.marker or environment.disruption.marker
     if marker is None:
         return _no_marker(environment)
     path = environment.path.parent / marker
@@ -172,7 +172,7 @@ def _not_borne(environment: Environment, system: System) -> Refusal | None:
     """Ask the target itself; a file beside the environment's stands for those alone that can bear no mark."""
     bears = platform_of(system).can(BearsMarks)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if isinstance(bears, Missing):
-        return _not_in_file(environment)
+        return _not_in_file(environment, system)
     try:
         marks = bears.marks()
     except CannotObserve as unseen:
