@@ -76,7 +76,7 @@ class Nothing:
         )
     )
     name: str = "nothing"
-    blast: Blast = field(default_factory=lambda: Blast("s", "x", ("x",), 1))
+    blast: Blast = field(default_factory=lambda: Blast("config-manager", "x", ("x",), 1))
 
     def inject(self) -> None:
         self.harm.append("done")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from drillbook import journal as journals
 from drillbook.cli import main
 from drillbook.environment import Environment, load
+from drillbook.environment.settings import BlastRadius
 from drillbook.faults import (
     Blast,
     FaultSession,
@@ -23,14 +24,16 @@ from drillbook.faults import (
     LeftBehind,
     NotPermitted,
     Refusal,
+    State,
     Undo,
     guard,
+    permit_each,
     permit_load,
     places,
 )
 from drillbook.faults import copies as claims
 from drillbook.faults.guard import enter
-from drillbook.faults.records import Held, LocalClaim, folder_of, leftovers, new_record
+from drillbook.faults.records import Held, LocalClaim, Record, folder_of, leftovers, new_record
 from drillbook.faults.recover import abort, recover
 from drillbook.journal import Journal
 from drillbook.model import CannotObserve, System
@@ -252,7 +255,41 @@ def test_what_is_in_at_one_place_counts_at_another(environment: Environment, run
         assert len(vault.blasts_in) == 1
 
 
+def test_what_another_run_has_in_at_another_place_counts_too(environment: Environment, runs: Runs) -> None:
+    config, vault = runs.opened(environment, CONFIG), runs.opened(environment, VAULT)
+    words = r"2 instances .*\(api-1 of config-manager; api-1 of data-vault\)"
+    with config.prepare(Harmless(CONFIG)):
+        with pytest.raises(NotPermitted, match=words):
+            vault.prepare(Harmless(VAULT)).inject()
+        (refused,) = permit_each(environment, "two", [Harmless(VAULT).blast], claim=vault.claim)
+        assert refused is not None
+    with vault.prepare(Harmless(VAULT)):
+        assert len(vault.blasts_in) == 1
+
+
+def test_two_runs_that_begin_at_the_same_moment_see_each_other(environment: Environment, runs: Runs) -> None:
+    config, vault = runs.opened(environment, CONFIG), runs.opened(environment, VAULT)
+    first, second = config.prepare(Harmless(CONFIG)), vault.prepare(Harmless(VAULT))
+    harm: list[str] = []
+    put, second.fault.inject = vault.claim.put, lambda: harm.append("done")  # type: ignore[method-assign] # a run that is not ours
+
+    def put_late(record: Record) -> None:
+        """Write the record only when the other run, which nobody saw a moment ago, has its harm in."""
+        first.inject()
+        put(record)
+
+    vault.claim.put = put_late  # type: ignore[method-assign] # as above
+    with pytest.raises(NotPermitted, match="2 instances"):
+        second.inject()
+    assert harm == []
+    assert second.state is State.CLEANED
+    first.close()
+    assert faults("two") == []
+
+
 def test_abort_of_one_system_leaves_the_run_at_another_place_alone(environment: Environment, runs: Runs) -> None:
+    roomy = environment.disruption.model_copy(update={"at_most": BlastRadius(instances=2)})
+    environment = replace(environment, disruption=roomy)
     config, vault = runs.opened(environment, CONFIG), runs.opened(environment, VAULT)
     first, second = config.prepare(Harmless(CONFIG)), vault.prepare(Harmless(VAULT))
     first.inject()

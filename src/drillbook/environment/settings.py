@@ -208,7 +208,7 @@ class MutationSettings(Strict):
 
 
 class BlastRadius(Strict):
-    """The most that may be hit at once, by all faults of a run together."""
+    """The most that may be hit at once, by all faults of this machine's runs together."""
 
     instances: Annotated[int, Field(ge=0)] = 1
     """Of all components of all systems; copies of one name in two systems are two."""

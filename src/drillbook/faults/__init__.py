@@ -1,13 +1,13 @@
 """Harm that can be undone: written down before it is done, proved, and undone whatever becomes of the runner."""
 
 from .abort import AbortWatch, Condition, over
+from .blast import Blast
 from .guard import Refusal, permit, permit_each, permit_load
 from .handle import Timing, Watchdog
 from .instances import KillInstance, PauseInstance, StopInstance, kill_component, stop_component
 from .interrupts import INTERRUPTS, Interrupts
 from .lifecycle import (
     Aborted,
-    Blast,
     DidNotBite,
     Fault,
     IllegalUse,

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from ..model import CannotObserve
 from ..platforms import BearsMarks, Missing, PlatformRefused, platform_of
 from . import targets
+from .blast import Blast
 from .places import together_with
-from .records import Held, LeftBehind, LocalClaim, holder_of, leftovers
+from .records import Held, LeftBehind, LocalClaim, folders_of, found_in, holder_of, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..environment import Environment
     from ..model import System
-    from .lifecycle import Blast
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def permit(
     return (
         _not_asked_for(environment, disrupt)
         or _not_borne(environment, system)
-        or _too_much(environment, (*active, blast))
         or _not_ours(environment, system, claim)
+        or within_limits(environment, (*active, blast))
     )
 
 
@@ -185,10 +185,16 @@ def _not_borne(environment: Environment, system: System) -> Refusal | None:
     )
 
 
-def _too_much(environment: Environment, blasts: Iterable[Blast]) -> Refusal | None:
-    """Count all that would be hit at once, each system's component apart; what two faults hit counts once."""
+def within_limits(environment: Environment, blasts: Iterable[Blast]) -> Refusal | None:
+    """Count all that would be hit at once, each system's component apart; what two faults hit counts once.
+
+    What the undo records of this machine say is in counts as well, whoever's it is and at whatever place.
+    """
     limits = environment.disruption.at_most
-    hit = _hit_together(blasts)
+    try:
+        hit = _hit_together((*_recorded(environment.name), *blasts))
+    except CannotObserve as unseen:
+        return Refusal(f"cannot see what is hit already: {unseen.reason}; {unseen.mend}")
     count = sum(len(one.instances) for one in hit)
     if count > limits.instances:
         return Refusal(
@@ -203,6 +209,14 @@ def _too_much(environment: Environment, blasts: Iterable[Blast]) -> Refusal | No
                 f"disruption.at_most.share in {environment.path}"
             )
     return None
+
+
+def _recorded(environment: str) -> Iterator[Blast]:
+    """Return what is in by the records of this machine; one that does not tell counts as an instance of its own."""
+    for folder in folders_of(environment).values():
+        for row in found_in(folder):
+            unknown = Blast(row.system or "an unknown system", "an unknown component", (row.path.stem,), 0)
+            yield (row.record and row.record.blast) or unknown
 
 
 def _hit_together(blasts: Iterable[Blast]) -> tuple[Blast, ...]:

@@ -26,7 +26,7 @@ from ..platforms import (
 from . import replicas
 from .address import address_of, system_at
 from .asking import ask, listed, shown
-from .lifecycle import Blast
+from .blast import Blast
 from .undo import BadUndo, Undo, recovery_of, register, texts
 
 if TYPE_CHECKING:

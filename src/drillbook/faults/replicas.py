@@ -9,7 +9,7 @@ from ..platforms import InstanceState, Kills, PlatformRefused, Scales, TargetGon
 from ..polling import TimedOut, wait_until
 from .address import address_of, system_at
 from .asking import ask, listed, shown
-from .lifecycle import Blast
+from .blast import Blast
 from .undo import BadUndo, Undo, register, text
 
 if TYPE_CHECKING:
