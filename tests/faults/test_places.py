@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,11 +34,12 @@ from drillbook.faults import (
 )
 from drillbook.faults import copies as claims
 from drillbook.faults.guard import enter
-from drillbook.faults.records import Held, LocalClaim, Record, folder_of, leftovers, new_record
+from drillbook.faults.records import Held, LocalClaim, Record, folder_of, holder_of, leftovers, new_record
 from drillbook.faults.recover import abort, recover
 from drillbook.journal import Journal
 from drillbook.model import CannotObserve, System
 from drillbook.platforms import BearsMarks, KeepsClaim, Missing
+from drillbook.plugin.scenarios import Scenarios
 from drillbook.polling import wait_until
 
 from .test_targets import Memory
@@ -419,3 +421,53 @@ def test_a_marker_of_its_own_is_asked_for_one_system_alone(tmp_path: Path) -> No
     claim = enter(environment, "two", environment.systems[CONFIG], run="", lease_s=60)
     assert isinstance(claim, LocalClaim), claim.reason
     claim.release()
+
+
+def test_a_folder_of_records_is_taken_with_all_below_it(environment: Environment) -> None:
+    left("two", CONFIG, fault="kill api")
+    left("two", VAULT, fault="kill vault")
+    held = LocalClaim.take("two", run="", systems=["analytics-hub"])
+    with pytest.raises(Held):
+        recover(str(folder_of("two")))
+    held.release()
+    report = recover(str(folder_of("two")))
+    assert sorted(row.fault for row in report.rows) == ["kill api", "kill vault"]
+    assert report.clean
+    assert faults(environment.name) == []
+
+
+class Terminal:
+    """A gate, as those who hold environments for it see one."""
+
+    def __init__(self, environment: Environment, journal: Journal) -> None:
+        self.environment, self.journal = environment, journal
+        self.options = SimpleNamespace(disrupt="two", environment="two", plan=False)
+        self.ask_for_load: Any = None
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def find_instances(self) -> None:
+        """They are where they were."""
+
+
+def test_a_run_takes_a_place_when_it_needs_it_and_lets_go_of_all(tmp_path: Path, journal: Journal) -> None:
+    (tmp_path / "marker").write_text("two\n")
+    path = tmp_path / "two.toml"
+    path.write_text(FILE.replace("[systems.data-vault]", '[systems.data-vault]\nmarker = "nowhere"'))
+    gate: Any = Terminal(load(path), journal)
+    run: Any = Scenarios(SimpleNamespace(), gate)  # type: ignore[arg-type] # it asks its configuration nothing here
+    try:
+        refused = gate.ask_for_load([CONFIG, VAULT])
+        assert list(refused) == [VAULT]
+        assert "bears no marker" in refused[VAULT]
+        (tmp_path / "nowhere").write_text("two\n")
+        assert holder_of("two", [VAULT]) is None
+        assert gate.ask_for_load([VAULT, CONFIG]) == {}
+        assert holder_of("two", [CONFIG]) is not None
+        assert holder_of("two", [VAULT]) is not None
+    finally:
+        run.pytest_sessionfinish(SimpleNamespace(exitstatus=0))
+    wait_until(lambda: holder_of("two") is None, what="the watchdogs' end", timeout_s=5)
+    assert gate.said == []
