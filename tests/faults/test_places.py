@@ -37,8 +37,8 @@ from drillbook.faults.guard import enter
 from drillbook.faults.records import Held, LocalClaim, Record, folder_of, holder_of, leftovers, new_record
 from drillbook.faults.recover import abort, recover
 from drillbook.journal import Journal
-from drillbook.model import CannotObserve, System
-from drillbook.platforms import BearsMarks, KeepsClaim, Missing
+from drillbook.model import CannotObserve, Cluster, ComposeProject, System, SystemdHost
+from drillbook.platforms import BearsMarks, KeepsClaim, Missing, platform_of
 from drillbook.plugin.scenarios import Scenarios
 from drillbook.polling import wait_until
 
@@ -168,11 +168,11 @@ def there(monkeypatch: pytest.MonkeyPatch) -> dict[str, Place]:
     """Give each system a place of its own that lies in memory."""
     found = {CONFIG: Place("namespace a"), VAULT: Place("namespace b")}
 
-    def platform_of(system: System) -> Place:
+    def place_of(system: System) -> Place:
         return found[system.name]
 
     for module in (guard, places, claims):
-        monkeypatch.setattr(module, "platform_of", platform_of)
+        monkeypatch.setattr(module, "platform_of", place_of)
     return found
 
 
@@ -265,6 +265,7 @@ def test_what_another_run_has_in_at_another_place_counts_too(environment: Enviro
             vault.prepare(Harmless(VAULT)).inject()
         (refused,) = permit_each(environment, "two", [Harmless(VAULT).blast], claim=vault.claim)
         assert refused is not None
+        assert "api-1 of config-manager is another run's: drillbook abort --env two" in refused.reason
     with vault.prepare(Harmless(VAULT)):
         assert len(vault.blasts_in) == 1
 
@@ -471,3 +472,28 @@ def test_a_run_takes_a_place_when_it_needs_it_and_lets_go_of_all(tmp_path: Path,
         run.pytest_sessionfinish(SimpleNamespace(exitstatus=0))
     wait_until(lambda: holder_of("two") is None, what="the watchdogs' end", timeout_s=5)
     assert gate.said == []
+
+
+def on(platform: str, **where: Any) -> str:
+    return platform_of(System("any", platform, **where)).place
+
+
+def test_each_platform_tells_its_places_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://one:2376")
+    first = [
+        on("compose", compose=ComposeProject("a")),
+        on("compose", compose=ComposeProject("b")),
+        on("compose", compose=ComposeProject("a", host="tcp://two:2376")),
+        on("systemd", systemd=SystemdHost("a", {"api": "api"})),
+        on("systemd", systemd=SystemdHost("b", {"api": "api"})),
+        on("kubernetes", cluster=Cluster("a")),
+        on("kubernetes", cluster=Cluster("b")),
+        on("kubernetes", cluster=Cluster("a", context="other")),
+        on("process", control=Path("/a")),
+        on("process", control=Path("/b")),
+        *(on(platform) for platform in ("compose", "systemd", "kubernetes", "process")),
+    ]
+    assert len(set(first)) == len(first)
+    assert on("compose", compose=ComposeProject("a", host="tcp://one:2376", service="another")) == first[0]
+    assert on("systemd", systemd=SystemdHost("a", {"vault": "vault"})) == first[3]
+    assert on("kubernetes", cluster=Cluster("a", components={"api": "app=vault"})) == first[5]

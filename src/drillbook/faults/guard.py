@@ -190,25 +190,36 @@ def within_limits(environment: Environment, blasts: Iterable[Blast]) -> Refusal 
 
     What the undo records of this machine say is in counts as well, whoever's it is and at whatever place.
     """
-    limits = environment.disruption.at_most
+    limits, ours = environment.disruption.at_most, tuple(blasts)
     try:
-        hit = _hit_together((*_recorded(environment.name), *blasts))
+        theirs = tuple(one for one in _recorded(environment.name) if one not in ours)
     except CannotObserve as unseen:
         return Refusal(f"cannot see what is hit already: {unseen.reason}; {unseen.mend}")
+    hit = _hit_together((*theirs, *ours))
+    next_step = f"in {environment.path}{_by_others(environment.name, theirs)}"
     count = sum(len(one.instances) for one in hit)
     if count > limits.instances:
         return Refusal(
             f"{count} instances would be hit ({_by_system(hit)}), at most {limits.instances} may be; "
-            f"choose fewer, or raise disruption.at_most.instances in {environment.path}"
+            f"choose fewer, or raise disruption.at_most.instances {next_step}"
         )
     for one in hit:
         if one.share > limits.share:
             return Refusal(
                 f"{len(one.instances)} of {one.of_total} instances of {one.component} of {one.system} would be hit, "
                 f"a share of {one.share:.2f}, at most {limits.share:.2f} may be; choose fewer, or raise "
-                f"disruption.at_most.share in {environment.path}"
+                f"disruption.at_most.share {next_step}"
             )
     return None
+
+
+def _by_others(name: str, theirs: tuple[Blast, ...]) -> str:
+    """Say what of it other runs have in, and what ends that; nothing where they have none."""
+    if not theirs:
+        return ""
+    what = _by_system(_hit_together(theirs))
+    ends = f"drillbook abort --env {name} ends it, drillbook recover --env {name} undoes what a dead one has left"
+    return f"; {what} is another run's: {ends}"
 
 
 def _recorded(environment: str) -> Iterator[Blast]:
