@@ -11,3 +11,8 @@ def root() -> Path:
     """Return the folder that holds ``checks/``, ``runbooks/`` and their neighbours."""
     carried = _PACKAGE / "carried"
     return carried if carried.is_dir() else _PACKAGE.parents[1]
+
+
+def has_lab(system: str) -> bool:
+    """Say whether the practice range can bring a system up: a system's lab is a folder of its name in ``lab/``."""
+    return (root() / "lab" / system.replace("-", "_") / "__init__.py").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -16,7 +17,7 @@ from . import carried
 from .state import state_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _START_LIMIT_S = 60.0
 _STOP_LIMIT_S = 30.0
@@ -52,16 +53,43 @@ class Lab:
 
 
 def acquire(system: str, progress: Callable[[str], None], platform: str = "process") -> Lab:
-    """Return the running lab of a system, or bring one up that ends with this process. Raises LabFailed.
+    """Return the running lab of a system, or bring one up that ends with this process. Raises LabFailed."""
+    (lab,) = acquire_all([system], progress, platform)
+    return lab
+
+
+def acquire_all(systems: Iterable[str], progress: Callable[[str], None], platform: str = "process") -> tuple[Lab, ...]:
+    """Return a lab for each system: the one that is up, or one that ends with this process.
 
     A lab on Kubernetes is never brought up by a gate: it changes a cluster that may be somebody else's; nor is a
     systemd host, which takes minutes the first time.
+
+    Args:
+        systems: which; when one cannot be had, none is brought up, or what was is taken down again.
+        progress: shows a line.
+        platform: where.
+
+    Raises:
+        LabFailed: there is no such lab, or it did not come up.
     """
-    running = running_on(system, platform)
-    if running is not None:
-        return Lab(running)
-    if platform not in _BRINGS_UP:
-        raise LabFailed(f"none of {system} is up on {platform}: drillbook lab up {system} --on {platform}")
+    systems = tuple(systems)
+    without = [system for system in systems if not carried.has_lab(system)]
+    if without:
+        raise LabFailed(f"there is no lab of {', '.join(without)}; leave it out of [lab] systems")
+    running = {system: running_on(system, platform) for system in systems}
+    down = [system for system, path in running.items() if path is None]
+    if down and platform not in _BRINGS_UP:
+        raise LabFailed(f"none of {', '.join(down)} is up on {platform}: drillbook lab up {down[0]} --on {platform}")
+    labs: list[Lab] = []
+    with contextlib.ExitStack() as unless_all_are_up:
+        for system, path in running.items():
+            labs.append(_brought_up(system, progress, platform) if path is None else Lab(path))
+            unless_all_are_up.callback(labs[-1].close)
+        unless_all_are_up.pop_all()
+    return tuple(labs)
+
+
+def _brought_up(system: str, progress: Callable[[str], None], platform: str) -> Lab:
     how = _BRINGS_UP[platform]
     progress(how.says.format(system=system))
     return bring_up(system, *how.options, limit_s=how.limit_s)

@@ -334,9 +334,55 @@ def test_the_files_facts_stand_above_the_labs(tmp_path: Path) -> None:
     lab.write_text(HEAD + "[systems.config-manager]\nversion = '1'\n[systems.config-manager.api]\nurl = 'http://a'\n")
     own = tmp_path / "own.toml"
     own.write_text(HEAD + "[lab]\nsystems = ['config-manager']\n[systems.config-manager]\nversion = '2'\n")
-    environment = load(own, lab_environment=lab)
+    environment = load(own, lab_environments=[lab])
     assert environment.facts["config-manager"].expected_version == "2"
     assert environment.systems["config-manager"].instances[0].url == "http://a"
+
+
+def _lab(folder: Path, system: str, extra: str = "") -> Path:
+    path = folder / f"lab-{system}.toml"
+    path.write_text(f"{HEAD}{extra}[disruption]\nmarker = '/lab/{system}'\n[systems.{system}]\nversion = '1'\n")
+    return path
+
+
+def _own(folder: Path, text: str) -> Path:
+    path = folder / "own.toml"
+    path.write_text(HEAD + text)
+    return path
+
+
+def test_each_lab_brings_its_own_systems_and_their_marker(tmp_path: Path) -> None:
+    labs = [_lab(tmp_path, system) for system in ("config-manager", "data-vault")]
+    environment = load(_own(tmp_path, "[disruption]\nallowed = true\n"), lab_environments=labs)
+    assert {name: str(system.marker) for name, system in environment.systems.items()} == {
+        "config-manager": "/lab/config-manager",
+        "data-vault": "/lab/data-vault",
+    }
+    assert environment.disruption.allowed
+    assert environment.disruption.marker is None
+
+
+def test_a_marker_that_the_file_names_stands_above_the_labs(tmp_path: Path) -> None:
+    lab = _lab(tmp_path, "config-manager")
+    for_all = load(_own(tmp_path, "[disruption]\nmarker = 'mine'\n"), lab_environments=[lab])
+    assert for_all.systems["config-manager"].marker is None
+    assert str(for_all.disruption.marker) == "mine"
+    for_one = load(_own(tmp_path, "[systems.config-manager]\nmarker = 'mine'\n"), lab_environments=[lab])
+    assert str(for_one.systems["config-manager"].marker) == "mine"
+
+
+def test_labs_that_do_not_agree_on_what_is_one_for_all_systems_are_refused(tmp_path: Path) -> None:
+    labs = [
+        _lab(tmp_path, system, f"[compose]\nproject = 'p-{system}'\n") for system in ("config-manager", "data-vault")
+    ]
+    with pytest.raises(BadEnvironment, match=r"compose\.project: .* found p-config-manager and p-data-vault by"):
+        load(_own(tmp_path, ""), lab_environments=labs)
+    load(_own(tmp_path, "[compose]\nproject = 'mine'\n"), lab_environments=labs)
+
+
+def test_a_system_without_a_lab_is_told_when_the_file_is_read(tmp_path: Path) -> None:
+    with pytest.raises(BadEnvironment, match=r'lab\.systems\.1: expected a system that has a lab.*found "data-vault"'):
+        load(_own(tmp_path, "[lab]\nsystems = ['config-manager', 'data-vault']\n"))
 
 
 def test_logins_are_hidden_in_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

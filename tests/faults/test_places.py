@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from drillbook import journal as journals
 from drillbook.cli import main
 from drillbook.environment import Environment, load
+from drillbook.environment.settings import BlastRadius
 from drillbook.faults import (
     Blast,
     FaultSession,
@@ -23,18 +25,21 @@ from drillbook.faults import (
     LeftBehind,
     NotPermitted,
     Refusal,
+    State,
     Undo,
     guard,
+    permit_each,
     permit_load,
     places,
 )
 from drillbook.faults import copies as claims
 from drillbook.faults.guard import enter
-from drillbook.faults.records import Held, LocalClaim, folder_of, leftovers, new_record
+from drillbook.faults.records import Held, LocalClaim, Record, folder_of, holder_of, leftovers, new_record
 from drillbook.faults.recover import abort, recover
 from drillbook.journal import Journal
-from drillbook.model import CannotObserve, System
-from drillbook.platforms import BearsMarks, KeepsClaim, Missing
+from drillbook.model import CannotObserve, Cluster, ComposeProject, System, SystemdHost
+from drillbook.platforms import BearsMarks, KeepsClaim, Missing, platform_of
+from drillbook.plugin.scenarios import Scenarios
 from drillbook.polling import wait_until
 
 from .test_targets import Memory
@@ -163,11 +168,11 @@ def there(monkeypatch: pytest.MonkeyPatch) -> dict[str, Place]:
     """Give each system a place of its own that lies in memory."""
     found = {CONFIG: Place("namespace a"), VAULT: Place("namespace b")}
 
-    def platform_of(system: System) -> Place:
+    def place_of(system: System) -> Place:
         return found[system.name]
 
     for module in (guard, places, claims):
-        monkeypatch.setattr(module, "platform_of", platform_of)
+        monkeypatch.setattr(module, "platform_of", place_of)
     return found
 
 
@@ -252,7 +257,42 @@ def test_what_is_in_at_one_place_counts_at_another(environment: Environment, run
         assert len(vault.blasts_in) == 1
 
 
+def test_what_another_run_has_in_at_another_place_counts_too(environment: Environment, runs: Runs) -> None:
+    config, vault = runs.opened(environment, CONFIG), runs.opened(environment, VAULT)
+    words = r"2 instances .*\(api-1 of config-manager; api-1 of data-vault\)"
+    with config.prepare(Harmless(CONFIG)):
+        with pytest.raises(NotPermitted, match=words):
+            vault.prepare(Harmless(VAULT)).inject()
+        (refused,) = permit_each(environment, "two", [Harmless(VAULT).blast], claim=vault.claim)
+        assert refused is not None
+        assert "api-1 of config-manager is another run's: drillbook abort --env two" in refused.reason
+    with vault.prepare(Harmless(VAULT)):
+        assert len(vault.blasts_in) == 1
+
+
+def test_two_runs_that_begin_at_the_same_moment_see_each_other(environment: Environment, runs: Runs) -> None:
+    config, vault = runs.opened(environment, CONFIG), runs.opened(environment, VAULT)
+    first, second = config.prepare(Harmless(CONFIG)), vault.prepare(Harmless(VAULT))
+    harm: list[str] = []
+    put, second.fault.inject = vault.claim.put, lambda: harm.append("done")  # type: ignore[method-assign] # a run that is not ours
+
+    def put_late(record: Record) -> None:
+        """Write the record only when the other run, which nobody saw a moment ago, has its harm in."""
+        first.inject()
+        put(record)
+
+    vault.claim.put = put_late  # type: ignore[method-assign] # as above
+    with pytest.raises(NotPermitted, match="2 instances"):
+        second.inject()
+    assert harm == []
+    assert second.state is State.CLEANED
+    first.close()
+    assert faults("two") == []
+
+
 def test_abort_of_one_system_leaves_the_run_at_another_place_alone(environment: Environment, runs: Runs) -> None:
+    roomy = environment.disruption.model_copy(update={"at_most": BlastRadius(instances=2)})
+    environment = replace(environment, disruption=roomy)
     config, vault = runs.opened(environment, CONFIG), runs.opened(environment, VAULT)
     first, second = config.prepare(Harmless(CONFIG)), vault.prepare(Harmless(VAULT))
     first.inject()
@@ -368,3 +408,92 @@ def test_the_journal_of_a_run_at_two_places_is_one(environment: Environment, run
             pass
     states = [row.data["state"] for row in journals.read(run) if row.kind == "fault"]
     assert states.count("cleaned") == 2
+
+
+def test_a_marker_of_its_own_is_asked_for_one_system_alone(tmp_path: Path) -> None:
+    (tmp_path / "marker").write_text("two\n")
+    (tmp_path / "vault").write_text("prod\n")
+    path = tmp_path / "two.toml"
+    path.write_text(FILE.replace("[systems.data-vault]", '[systems.data-vault]\nmarker = "vault"'))
+    environment = load(path)
+    refused = enter(environment, "two", environment.systems[VAULT], run="", lease_s=60)
+    assert isinstance(refused, Refusal)
+    assert "vault names prod, not two" in refused.reason
+    claim = enter(environment, "two", environment.systems[CONFIG], run="", lease_s=60)
+    assert isinstance(claim, LocalClaim), claim.reason
+    claim.release()
+
+
+def test_a_folder_of_records_is_taken_with_all_below_it(environment: Environment) -> None:
+    left("two", CONFIG, fault="kill api")
+    left("two", VAULT, fault="kill vault")
+    held = LocalClaim.take("two", run="", systems=["analytics-hub"])
+    with pytest.raises(Held):
+        recover(str(folder_of("two")))
+    held.release()
+    report = recover(str(folder_of("two")))
+    assert sorted(row.fault for row in report.rows) == ["kill api", "kill vault"]
+    assert report.clean
+    assert faults(environment.name) == []
+
+
+class Terminal:
+    """A gate, as those who hold environments for it see one."""
+
+    def __init__(self, environment: Environment, journal: Journal) -> None:
+        self.environment, self.journal = environment, journal
+        self.options = SimpleNamespace(disrupt="two", environment="two", plan=False)
+        self.ask_for_load: Any = None
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def find_instances(self) -> None:
+        """They are where they were."""
+
+
+def test_a_run_takes_a_place_when_it_needs_it_and_lets_go_of_all(tmp_path: Path, journal: Journal) -> None:
+    (tmp_path / "marker").write_text("two\n")
+    path = tmp_path / "two.toml"
+    path.write_text(FILE.replace("[systems.data-vault]", '[systems.data-vault]\nmarker = "nowhere"'))
+    gate: Any = Terminal(load(path), journal)
+    run: Any = Scenarios(SimpleNamespace(), gate)  # type: ignore[arg-type] # it asks its configuration nothing here
+    try:
+        refused = gate.ask_for_load([CONFIG, VAULT])
+        assert list(refused) == [VAULT]
+        assert "bears no marker" in refused[VAULT]
+        (tmp_path / "nowhere").write_text("two\n")
+        assert holder_of("two", [VAULT]) is None
+        assert gate.ask_for_load([VAULT, CONFIG]) == {}
+        assert holder_of("two", [CONFIG]) is not None
+        assert holder_of("two", [VAULT]) is not None
+    finally:
+        run.pytest_sessionfinish(SimpleNamespace(exitstatus=0))
+    wait_until(lambda: holder_of("two") is None, what="the watchdogs' end", timeout_s=5)
+    assert gate.said == []
+
+
+def on(platform: str, **where: Any) -> str:
+    return platform_of(System("any", platform, **where)).place
+
+
+def test_each_platform_tells_its_places_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://one:2376")
+    first = [
+        on("compose", compose=ComposeProject("a")),
+        on("compose", compose=ComposeProject("b")),
+        on("compose", compose=ComposeProject("a", host="tcp://two:2376")),
+        on("systemd", systemd=SystemdHost("a", {"api": "api"})),
+        on("systemd", systemd=SystemdHost("b", {"api": "api"})),
+        on("kubernetes", cluster=Cluster("a")),
+        on("kubernetes", cluster=Cluster("b")),
+        on("kubernetes", cluster=Cluster("a", context="other")),
+        on("process", control=Path("/a")),
+        on("process", control=Path("/b")),
+        *(on(platform) for platform in ("compose", "systemd", "kubernetes", "process")),
+    ]
+    assert len(set(first)) == len(first)
+    assert on("compose", compose=ComposeProject("a", host="tcp://one:2376", service="another")) == first[0]
+    assert on("systemd", systemd=SystemdHost("a", {"vault": "vault"})) == first[3]
+    assert on("kubernetes", cluster=Cluster("a", components={"api": "app=vault"})) == first[5]

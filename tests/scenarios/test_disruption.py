@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from drillbook.faults.records import LocalClaim
 from drillbook.polling import wait_until
 
 from ..running import Run, disrupt, run
@@ -77,6 +79,27 @@ def test_a_plan_shows_faults_undo_and_refusals_and_changes_nothing(environment: 
     assert "refused   nobody asked for disruption" in refused.output
     assert states(environment) == before
     assert not (tmp_path / "reports").exists()
+
+
+def test_a_system_that_a_scenario_does_not_touch_is_not_asked(environment: Path, tmp_path: Path) -> None:
+    other = "[systems.data-vault]\ncontrol = '/nonexistent'\nmarker = '/nonexistent'\n"
+    environment.write_text(environment.read_text() + other)
+    with contextlib.closing(_Held("data-vault")):
+        allowed = pytest_on(environment, CRASH, "--plan", "--disrupt=lab", reports=tmp_path / "reports")
+    with contextlib.closing(_Held("config-manager")):
+        refused = pytest_on(environment, CRASH, "--plan", "--disrupt=lab", reports=tmp_path / "reports")
+    assert (allowed.exit_status, refused.exit_status) == (0, 11), allowed.output
+    assert "config-manager of lab is held by" in refused.output
+
+
+class _Held:
+    """The place of a system, as another run holds it."""
+
+    def __init__(self, system: str) -> None:
+        self._claim = LocalClaim.take("lab", run="", systems=[system])
+
+    def close(self) -> None:
+        self._claim.release()
 
 
 def test_a_drill_that_goes_too_far_with_its_last_fault_does_not_do_its_first(environment: Path, tmp_path: Path) -> None:

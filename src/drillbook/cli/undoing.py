@@ -161,13 +161,15 @@ def _described(name: str) -> _Described:
         return here
     path = locate(name)
     environment = load(path)
-    if environment.lab_systems:
-        running = labs.running_on(environment.lab_systems[0], environment.platform)
-        if running is None:
-            _aside(f"no lab is up on {environment.platform} here: only this machine's records are seen")
-            return _Described(environment.name, (), _known_systems(environment))
-        environment = load(path, lab_environment=running)
-    return _Described(environment.name, tuple(environment.systems.values()), _known_systems(environment))
+    up = {system: labs.running_on(system, environment.platform) for system in environment.lab_systems}
+    down = [system for system, file in up.items() if file is None]
+    if down:
+        whose = ", ".join(down)
+        _aside(f"no lab of {whose} is up on {environment.platform} here: only this machine's records of it are seen")
+    if up:
+        environment = load(path, lab_environments=[file for file in up.values() if file is not None])
+    systems = tuple(system for name, system in environment.systems.items() if name not in down)
+    return _Described(environment.name, systems, _known_systems(environment))
 
 
 def _known_systems(environment: Environment) -> frozenset[str]:

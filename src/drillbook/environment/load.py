@@ -21,10 +21,14 @@ from .settings import DisruptionSettings, EnvironmentFile, KubernetesSettings, S
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..redaction import Redactor
     from .settings import LoadSettings, ObjectiveSettings, SystemdSettings
+
+
+_FROM_LABS = ("systems", "disruption", "compose", "kubernetes")
+"""The tables that the file of a running lab may fill in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +90,22 @@ def locate(name: str) -> Path:
 def load(
     path: Path,
     *,
-    lab_environment: Path | None = None,
+    lab_environments: Iterable[Path] = (),
     expect_version: str | None = None,
 ) -> Environment:
     """Read and check an environment file.
 
     Args:
         path: the TOML file.
-        lab_environment: the file of a running lab, whose systems and marker fill in what this file leaves out.
+        lab_environments: the files of running labs, whose systems and markers fill in what this file leaves out.
         expect_version: overrides the version of every system (``--expect-version``).
 
     Raises:
         BadEnvironment: with every problem found, before anything is contacted.
     """
     raw = _read(path)
-    if lab_environment is not None:
-        below = _read(lab_environment)
-        for table in ("systems", "disruption", "compose", "kubernetes"):
-            if table in below or table in raw:
-                raw = {**raw, table: _merged(below.get(table, {}), raw.get(table, {}))}
+    for table, below in _labs_below(raw, [_read(one) for one in lab_environments], path).items():
+        raw = {**raw, table: _merged(below, raw.get(table, {}))}
     try:
         file = EnvironmentFile.model_validate(raw)
     except ValidationError as error:
@@ -135,7 +136,7 @@ def load(
         platform=file.platform,
         systems=systems,
         facts=facts,
-        lab_systems=file.lab.systems if file.lab else (),
+        lab_systems=tuple(dict.fromkeys(file.lab.systems)) if file.lab else (),
         waivers=waivers,
         disruption=file.disruption,
         objectives=file.objectives,
@@ -162,6 +163,39 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadEnvironment(path, [f"cannot be read: {error.strerror}"]) from None
 
 
+def _labs_below(raw: dict[str, Any], labs: Iterable[dict[str, Any]], path: Path) -> dict[str, dict[str, Any]]:
+    """Return the tables that running labs bring to a file. The marker of a lab is that of its own systems.
+
+    Args:
+        raw: the file, which stands above them.
+        labs: the labs' own files.
+        path: names the file in an error.
+
+    Raises:
+        BadEnvironment: two labs bring different values for a key that is one for all systems.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for lab in labs:
+        tables = {table: dict(lab[table]) for table in _FROM_LABS if table in lab}
+        marker = tables.get("disruption", {}).pop("marker", None)
+        if marker is not None and "marker" not in raw.get("disruption", {}):
+            tables["systems"] = {name: {"marker": marker, **one} for name, one in tables.get("systems", {}).items()}
+        for table, values in tables.items():
+            before = found.setdefault(table, {})
+            if table != "systems":
+                _must_agree(table, before, values, raw.get(table, {}), path)
+            before.update(values)
+    return found
+
+
+def _must_agree(table: str, one: dict[str, Any], other: dict[str, Any], above: dict[str, Any], path: Path) -> None:
+    differ = [key for key in one if key in other and one[key] != other[key] and key not in above]
+    if differ:
+        key = differ[0]
+        said = f"expected one value for all systems, found {one[key]} and {other[key]} by their labs"
+        raise BadEnvironment(path, [f"{table}.{key}: {said}; give each system a file of its own"])
+
+
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """Merge two tables; where both have a key, tables merge and anything else is taken from above."""
     result = dict(below)
@@ -179,6 +213,12 @@ def _unknown_names(file: EnvironmentFile) -> list[str]:
         + [("lab.systems", name) for name in (file.lab.systems if file.lab else ())]
         if name not in catalogue.SYSTEMS
     ]
+    labs = [name for name in catalogue.SYSTEMS if carried.has_lab(name)]
+    for index, name in enumerate(file.lab.systems if file.lab else ()):
+        if name in catalogue.SYSTEMS and name not in labs:
+            problems.append(
+                f'lab.systems.{index}: expected a system that has a lab ({", ".join(labs)}), found "{name}"'
+            )
     for index, waiver in enumerate(file.waivers):
         try:
             catalogue.entry(waiver.id)
@@ -244,6 +284,7 @@ def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver
         postgres_url=resolver.database(settings.postgres, f"{key}.postgres.url", unusable_postgres),
         redis_url=resolver.database(settings.redis, f"{key}.redis.url", unusable_redis),
         control=settings.control,
+        marker=settings.marker,
         systemd=_systemd(settings.systemd, resolver.base),
         data_dir=settings.data_dir,
         preflight=Preflight(

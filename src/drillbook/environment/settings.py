@@ -182,6 +182,8 @@ class SystemSettings(Strict):
 
     version: str | Reference | None = None
     control: Path | None = None
+    marker: Path | None = None
+    """Of this system's place, where that can bear no mark itself; else the one under [disruption]."""
     systemd: SystemdSettings | None = None
     data_dir: Path = Path("/var/lib/llm-config")
     api: ApiSettings = Field(default_factory=ApiSettings)
@@ -206,7 +208,7 @@ class MutationSettings(Strict):
 
 
 class BlastRadius(Strict):
-    """The most that may be hit at once, by all faults of a run together."""
+    """The most that may be hit at once, by all faults of this machine's runs together."""
 
     instances: Annotated[int, Field(ge=0)] = 1
     """Of all components of all systems; copies of one name in two systems are two."""

@@ -1,6 +1,7 @@
 """Harm that can be undone: written down before it is done, proved, and undone whatever becomes of the runner."""
 
 from .abort import AbortWatch, Condition, over
+from .blast import Blast
 from .families.kill import KillInstance
 from .families.kill_component import kill_component
 from .families.pause import PauseInstance
@@ -11,7 +12,6 @@ from .handle import Timing, Watchdog
 from .interrupts import INTERRUPTS, Interrupts
 from .lifecycle import (
     Aborted,
-    Blast,
     DidNotBite,
     Fault,
     IllegalUse,

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from ..model import CannotObserve
 from ..platforms import BearsMarks, Missing, PlatformRefused, platform_of
 from . import targets
+from .blast import Blast
 from .places import together_with
-from .records import Held, LeftBehind, LocalClaim, holder_of, leftovers
+from .records import Held, LeftBehind, LocalClaim, folders_of, found_in, holder_of, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..environment import Environment
     from ..model import System
-    from .lifecycle import Blast
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def permit(
     return (
         _not_asked_for(environment, disrupt)
         or _not_borne(environment, system)
-        or _too_much(environment, (*active, blast))
         or _not_ours(environment, system, claim)
+        or within_limits(environment, (*active, blast))
     )
 
 
@@ -143,8 +143,8 @@ def _not_asked_for(environment: Environment, disrupt: str | None) -> Refusal | N
     return None
 
 
-def _not_in_file(environment: Environment) -> Refusal | None:
-    marker = environment.disruption.marker
+def _not_in_file(environment: Environment, system: System) -> Refusal | None:
+    marker = system.marker or environment.disruption.marker
     if marker is None:
         return _no_marker(environment)
     path = environment.path.parent / marker
@@ -172,7 +172,7 @@ def _not_borne(environment: Environment, system: System) -> Refusal | None:
     """Ask the target itself; a file beside the environment's stands for those alone that can bear no mark."""
     bears = platform_of(system).can(BearsMarks)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if isinstance(bears, Missing):
-        return _not_in_file(environment)
+        return _not_in_file(environment, system)
     try:
         marks = bears.marks()
     except CannotObserve as unseen:
@@ -185,24 +185,49 @@ def _not_borne(environment: Environment, system: System) -> Refusal | None:
     )
 
 
-def _too_much(environment: Environment, blasts: Iterable[Blast]) -> Refusal | None:
-    """Count all that would be hit at once, each system's component apart; what two faults hit counts once."""
-    limits = environment.disruption.at_most
-    hit = _hit_together(blasts)
+def within_limits(environment: Environment, blasts: Iterable[Blast]) -> Refusal | None:
+    """Count all that would be hit at once, each system's component apart; what two faults hit counts once.
+
+    What the undo records of this machine say is in counts as well, whoever's it is and at whatever place.
+    """
+    limits, ours = environment.disruption.at_most, tuple(blasts)
+    try:
+        theirs = tuple(one for one in _recorded(environment.name) if one not in ours)
+    except CannotObserve as unseen:
+        return Refusal(f"cannot see what is hit already: {unseen.reason}; {unseen.mend}")
+    hit = _hit_together((*theirs, *ours))
+    next_step = f"in {environment.path}{_by_others(environment.name, theirs)}"
     count = sum(len(one.instances) for one in hit)
     if count > limits.instances:
         return Refusal(
             f"{count} instances would be hit ({_by_system(hit)}), at most {limits.instances} may be; "
-            f"choose fewer, or raise disruption.at_most.instances in {environment.path}"
+            f"choose fewer, or raise disruption.at_most.instances {next_step}"
         )
     for one in hit:
         if one.share > limits.share:
             return Refusal(
                 f"{len(one.instances)} of {one.of_total} instances of {one.component} of {one.system} would be hit, "
                 f"a share of {one.share:.2f}, at most {limits.share:.2f} may be; choose fewer, or raise "
-                f"disruption.at_most.share in {environment.path}"
+                f"disruption.at_most.share {next_step}"
             )
     return None
+
+
+def _by_others(name: str, theirs: tuple[Blast, ...]) -> str:
+    """Say what of it other runs have in, and what ends that; nothing where they have none."""
+    if not theirs:
+        return ""
+    what = _by_system(_hit_together(theirs))
+    ends = f"drillbook abort --env {name} ends it, drillbook recover --env {name} undoes what a dead one has left"
+    return f"; {what} is another run's: {ends}"
+
+
+def _recorded(environment: str) -> Iterator[Blast]:
+    """Return what is in by the records of this machine; one that does not tell counts as an instance of its own."""
+    for folder in folders_of(environment).values():
+        for row in found_in(folder):
+            unknown = Blast(row.system or "an unknown system", "an unknown component", (row.path.stem,), 0)
+            yield (row.record and row.record.blast) or unknown
 
 
 def _hit_together(blasts: Iterable[Blast]) -> tuple[Blast, ...]:

@@ -25,6 +25,7 @@ from ..journal.events import FaultMoved
 from ..model import CannotObserve
 from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
+from .blast import Blast
 from .interrupts import INTERRUPTS
 from .records import new_record
 from .undo import BUDGET_S, NotUndone, WatchdogDied
@@ -58,22 +59,6 @@ class Aborted(Exception):
 
 class IllegalUse(Exception):
     """A step that is not legal in this state: a mistake in the scenario."""
-
-
-@dataclass(frozen=True, slots=True)
-class Blast:
-    """What one fault hits. Two systems may have a component, or an instance, of the same name."""
-
-    system: str
-    component: str
-    instances: tuple[str, ...]
-    of_total: int
-    """How many instances the component has."""
-
-    @property
-    def share(self) -> float:
-        """The part of the component that is hit, from 0 to 1."""
-        return len(self.instances) / self.of_total if self.of_total else 1.0
 
 
 class Fault(Protocol):
@@ -177,6 +162,7 @@ class Injection:
         journal: the run's record.
         limits: how long the steps may take.
         permit: asked right before the record is written; raises when the harm is not allowed.
+        within_limits: asked right after that, when other runs see the record; raises when it is too much with theirs.
     """
 
     def __init__(
@@ -188,6 +174,7 @@ class Injection:
         journal: Journal,
         limits: Limits | None = None,
         permit: Callable[[], None] = lambda: None,
+        within_limits: Callable[[], None] = lambda: None,
     ) -> None:
         self.fault = fault
         self.state = State.PREPARED
@@ -200,7 +187,10 @@ class Injection:
         self._journal = journal
         self._limits = limits or Limits()
         self._permit = permit
-        self._record = new_record(claim, fault=fault.name, undo=fault.undo, run=str(journal.directory))
+        self._within_limits = within_limits
+        self._record = new_record(
+            claim, fault=fault.name, undo=fault.undo, run=str(journal.directory), blast=fault.blast
+        )
         self._harmed = False
         self._abort_reason: str | None = None
         self._guard = threading.Lock()
@@ -324,6 +314,7 @@ class Injection:
                 f"the undo of {self.fault.name} cannot be written down, so nothing was done: {error.strerror}; "
                 f"make room for Drillbook's state (DRILLBOOK_STATE_DIR)"
             ) from None
+        self._within_limits()
         self._watchdog.arm(self._record)
         self._go(State.RECORDED)
 

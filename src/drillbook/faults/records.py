@@ -24,6 +24,7 @@ from ..model import CannotObserve
 from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
 from ..state import state_directory
+from .blast import Blast
 from .own_keys import SUFFIX as KEYS_SUFFIX
 from .own_keys import OwnKeys, read_keys
 from .undo import BadUndo, Undo
@@ -80,6 +81,8 @@ class Record:
     """The directory of the run's journal."""
     undone: str | None = None
     """The evidence, once the watchdog has undone it and waits for the runner's end."""
+    blast: Blast | None = None
+    """What it hits; None where a version before wrote the record."""
 
     def to_json(self) -> dict[str, Json]:
         """Return the record as one object."""
@@ -93,6 +96,7 @@ class Record:
             "recorded_at": self.recorded_at,
             "run": self.run,
             "undone": self.undone,
+            "blast": None if self.blast is None else asdict(self.blast),
         }
 
     @classmethod
@@ -109,12 +113,13 @@ class Record:
             epoch=epoch,
             undo=Undo.from_json(value.get("undo")),
             undone=undone if isinstance(undone, str) else None,
+            blast=Blast.from_json(value.get("blast")),
         )
 
 
-def new_record(claim: Claim, *, fault: str, undo: Undo, run: str) -> Record:
+def new_record(claim: Claim, *, fault: str, undo: Undo, run: str, blast: Blast | None = None) -> Record:
     """Return a record for a fault that is about to be injected."""
-    return Record(secrets.token_hex(6), claim.environment, claim.epoch, fault, undo, clock.now(), run)
+    return Record(secrets.token_hex(6), claim.environment, claim.epoch, fault, undo, clock.now(), run, blast=blast)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +313,7 @@ class LocalClaim:
 
     def found(self) -> tuple[Leftover, ...]:
         """Return all records there are on this machine."""
-        return _found(self.folder)
+        return found_in(self.folder)
 
     def remember(self, keys: OwnKeys) -> None:
         """Remember what a run's clients may write, here and on the targets, before they do.
@@ -428,7 +433,7 @@ def leftovers(environment: str, systems: Collection[str] = ()) -> tuple[Leftover
         environment: its name.
         systems: those whose harm, or whose place, is asked about; without any, all.
     """
-    free = {there: _found(folder) for there, folder in folders_of(environment).items() if holder_in(folder) is None}
+    free = {there: found_in(folder) for there, folder in folders_of(environment).items() if holder_in(folder) is None}
     return tuple(
         row
         for there, rows in free.items()
@@ -508,7 +513,7 @@ def _refuse_holders_elsewhere(environment: str, systems: tuple[str, ...]) -> Non
 
 def _refuse_leftovers(environment: str, systems: tuple[str, ...]) -> None:
     """Refuse for what lies in our own folder, which we have locked, and for what concerns our systems elsewhere."""
-    left = (*_found(folder_of(environment, systems)), *leftovers(environment, systems))
+    left = (*found_in(folder_of(environment, systems)), *leftovers(environment, systems))
     if left:
         raise LeftBehind(environment, left)
 
@@ -537,7 +542,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _found(folder: Path) -> tuple[Leftover, ...]:
+def found_in(folder: Path) -> tuple[Leftover, ...]:
+    """Return the records in a folder; what cannot be read is one too."""
     rows = (read_record(path) for path in files_of(folder))
     return tuple(row for row in rows if row.record is not None or row.path.exists())
 

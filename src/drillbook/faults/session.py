@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from .guard import Refusal, enter, permit
+from .blast import Blast
+from .guard import Refusal, enter, permit, within_limits
 from .handle import Timing, Watchdog
-from .lifecycle import Aborted, Blast, Fault, Injection, Limits
+from .lifecycle import Aborted, Fault, Injection, Limits
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -95,6 +96,7 @@ class FaultSession:
             journal=self._journal,
             limits=limits,
             permit=lambda: self._permit(fault),
+            within_limits=lambda: self._within_limits(fault),
         )
         self._injections.append(injection)
         return injection
@@ -131,5 +133,12 @@ class FaultSession:
 
     def _permit(self, fault: Fault) -> None:
         refused = permit(self._environment, self._disrupt, fault.blast, active=self.blasts_in, claim=self.claim)
-        if refused is not None:
-            raise NotPermitted(refused.reason)
+        _raise(refused)
+
+    def _within_limits(self, fault: Fault) -> None:
+        _raise(within_limits(self._environment, (*self.blasts_in, fault.blast)))
+
+
+def _raise(refused: Refusal | None) -> None:
+    if refused is not None:
+        raise NotPermitted(refused.reason)

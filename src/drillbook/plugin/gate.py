@@ -74,9 +74,9 @@ class Gate:
         self.load_refused: dict[str, str] = {}
         """The systems to which no load may be sent, each with the reason."""
         self._round = Round(0, {})
-        self._lab: labs.Lab | None = None
+        self._labs: tuple[labs.Lab, ...] = ()
         if options.environment is not None:
-            self.environment = self._load(None)
+            self.environment = self._load()
         logger = logging.getLogger("drillbook.load")
         logger.setLevel(logging.INFO)
         logger.propagate = False
@@ -128,7 +128,7 @@ class Gate:
         if self.directory is not None:
             node.workerinput[workers.KEY] = {
                 "directory": str(self.directory),
-                "lab": str(self._lab.environment) if self._lab else None,
+                "labs": [str(lab.environment) for lab in self._labs],
             }
 
     @pytest.hookimpl(optionalhook=True)
@@ -189,15 +189,15 @@ class Gate:
         self.environment = located(self.environment)
 
     def bring_up_lab(self, *, with_lab: bool = True) -> None:
-        """Use the lab that is up, or bring one up, where the environment asks for one."""
+        """Use the labs that are up, or bring them up, for all systems for which the environment asks for one."""
         assert self.environment is not None
         if self.environment.lab_systems and with_lab:
             try:
-                self._lab = labs.acquire(self.environment.lab_systems[0], self.say, self.environment.platform)
+                self._labs = labs.acquire_all(self.environment.lab_systems, self.say, self.environment.platform)
             except labs.LabFailed as failed:
                 self.refused = True
                 raise pytest.UsageError(f"the lab did not come up: {failed}") from None
-            self.environment = self._load(self._lab.environment)
+            self.environment = self._load([lab.environment for lab in self._labs])
         elif self.environment.lab_systems:
             self.environment = selection.with_bare_systems(self.environment)
 
@@ -273,13 +273,14 @@ class Gate:
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
-        """Take down the lab that this run brought up, whatever happened."""
+        """Take down the labs that this run brought up, whatever happened."""
         if self.journal is not None:
             self.journal.close()
             self.journal = None
-        if self._lab is not None:
-            lab, self._lab = self._lab, None
-            lab.close()
+        taken, self._labs = self._labs, ()
+        with contextlib.ExitStack() as stack:
+            for lab in taken:
+                stack.callback(lab.close)
 
     def say(self, text: str) -> None:
         """Show a line of progress."""
@@ -300,12 +301,12 @@ class Gate:
     def _is_refused(self, case: Case) -> bool:
         return case.criterion.stage is Stage.LOAD and case.system in self.load_refused
 
-    def _load(self, lab_environment: Path | None) -> Environment:
+    def _load(self, lab_environments: Iterable[Path] = ()) -> Environment:
         assert self.options.environment is not None
         try:
             return load(
                 locate(self.options.environment),
-                lab_environment=lab_environment,
+                lab_environments=lab_environments,
                 expect_version=self.options.expect_version,
             )
         except BadEnvironment as bad:
@@ -313,7 +314,7 @@ class Gate:
 
     def _join(self, worker: workers.Worker) -> None:
         """In an xdist worker: take part in the controller's run."""
-        self.environment = self._load(worker.lab)
+        self.environment = self._load(worker.labs)
         self.directory = worker.directory
         self.journal = Journal(worker.directory, self.environment.redactor)
 

@@ -31,7 +31,8 @@ class Worker:
     """What the controller tells a worker."""
 
     directory: Path
-    lab: Path | None
+    labs: tuple[Path, ...]
+    """The environment files of the labs that the run uses."""
 
 
 def input_of(config: pytest.Config) -> Worker | None:
@@ -39,7 +40,7 @@ def input_of(config: pytest.Config) -> Worker | None:
     given = getattr(config, "workerinput", {}).get(KEY)
     if given is None:
         return None
-    return Worker(Path(given["directory"]), Path(given["lab"]) if given["lab"] else None)
+    return Worker(Path(given["directory"]), tuple(Path(one) for one in given["labs"]))
 
 
 def is_controller(config: pytest.Config) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from ...platforms import InstanceState, Kills, PlatformRefused, Scales
 from ...polling import TimedOut, wait_until
 from ..asking import ask, shown
-from ..lifecycle import Blast
+from ..blast import Blast
 from .copies_run import Whole, copies_of, restore
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from ...platforms import InstanceState, Missing, PlatformRefused, Scales, Starts, platform_of
 from ..address import address_of
 from ..asking import ask, listed, shown
-from ..lifecycle import Blast
+from ..blast import Blast
 from ..undo import Undo, recovery_of
 from . import coming_back, copies_run
 from .family import Parameter
