@@ -270,9 +270,7 @@ class _SlowRequest:
             except OSError as error:
                 if url is not address.urls[-1]:
                     continue
-                if proxy is not None:
-                    raise OSError(f"by way of the proxy {proxy.shown}: {error}") from None
-                raise
+                raise outbound.unreached(proxy, error) from None
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sock.settimeout(self._plan.answer_timeout_s)
             return connection
