@@ -23,11 +23,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from run import ROOT, seconds
 
 from drillbook import labs
@@ -196,10 +198,8 @@ def _wait_for(lab: Lab, app: str, count: int) -> None:
 @contextmanager
 def counted(lab: Lab, folder: Path) -> Iterator[tuple[Path, Path]]:
     """Put a proxy before the API; give the environment file that leads there, and where it writes what is asked."""
-    told = lab.environment.read_text("utf-8")
-    found = re.search(r'^kubeconfig = (".*")$', told, re.MULTILINE)
-    assert found is not None
-    config = json.loads(Path(json.loads(found[1])).read_text("utf-8"))
+    facts = tomllib.loads(lab.environment.read_text("utf-8"))
+    config = json.loads(Path(facts["kubernetes"]["kubeconfig"]).read_text("utf-8"))
     place = config["clusters"][0]["cluster"]
     authority, log = folder / "ca.pem", folder / "asked.txt"
     authority.write_bytes(base64.b64decode(place["certificate-authority-data"]))
@@ -212,9 +212,8 @@ def counted(lab: Lab, folder: Path) -> Iterator[tuple[Path, Path]]:
         (folder / "kubeconfig").touch(mode=0o600)
         (folder / "kubeconfig").write_text(json.dumps(config), "utf-8")
         environment = folder / "counted.toml"
-        environment.write_text(
-            told.replace(found[0], f"kubeconfig = {json.dumps(str(folder / 'kubeconfig'))}"), "utf-8"
-        )
+        facts["kubernetes"]["kubeconfig"] = str(folder / "kubeconfig")
+        environment.write_text(tomli_w.dumps(facts), "utf-8")
         yield environment, log
     finally:
         proxy.kill()

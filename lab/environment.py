@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .directory import Layout, write_private
+from .toml_file import write_environment
 
 MARKED_AS = ("lab", "local")
 
@@ -32,45 +32,20 @@ def write(
 ) -> None:
     """Write the marker, then the environment file; secrets stand in it as references only."""
     write_private(layout.marker, "".join(f"{name}\n" for name in MARKED_AS))
-    head = f"systems.{system}"
-    lines = [
-        'name = "lab"',
-        'platform = "process"',
-        "",
-        f"[{head}]",
-        f"version = {_quoted(version)}",
-        f"control = {_quoted(layout.control)}",
-        f"data_dir = {_quoted(layout.data)}  # stands for /var/lib/llm-config",
-        "",
-    ]
-    for instance in instances:
-        lines += [
-            f"[[{head}.api.instances]]",
-            f"name = {_quoted(instance.name)}",
-            f"url = {_quoted(instance.url)}",
-            f"metrics = {_quoted(instance.metrics)}",
-            f"log = {_quoted(instance.log)}",
-            "",
-        ]
-    lines += [
-        f"[{head}.postgres]",
-        f"url = {{ file = {_quoted(database_url)} }}",
-        "",
-        f"[{head}.redis]",
-        f"url = {{ file = {_quoted(cache_url)} }}",
-        "",
-        "[mutations]",
-        "allowed = true",
-        'namespace = "drillbook"',
-        "",
-        "[disruption]",
-        "allowed = true",
-        "at_most = { instances = 4, share = 1.0 }",
-        f"marker = {_quoted(layout.marker)}",
-    ]
-    write_private(layout.environment, "\n".join(lines) + "\n")
-
-
-def _quoted(value: str | Path) -> str:
-    """Return a TOML basic string; what JSON escapes, TOML reads the same way."""
-    return json.dumps(str(value), ensure_ascii=False)
+    facts = {
+        "name": "lab",
+        "platform": "process",
+        "systems": {
+            system: {
+                "version": version,
+                "control": layout.control,
+                "data_dir": layout.data,  # stands for /var/lib/llm-config
+                "api": {"instances": [asdict(instance) for instance in instances]},
+                "postgres": {"url": {"file": database_url}},
+                "redis": {"url": {"file": cache_url}},
+            }
+        },
+        "mutations": {"allowed": True, "namespace": "drillbook"},
+        "disruption": {"allowed": True, "at_most": {"instances": 4, "share": 1.0}, "marker": layout.marker},
+    }
+    write_environment(layout.environment, facts)

@@ -23,6 +23,7 @@ from ..directory import is_held, write_private
 from ..errors import LabError
 from ..options import Options
 from ..ports import HOST, free_block
+from ..toml_file import write_environment
 from . import engine
 
 if TYPE_CHECKING:
@@ -242,35 +243,29 @@ def _write_environment(project: Project, options: Options, values: dict[str, str
     write_private(project.directory / "database-url", database)
     cache = f"redis://:{values['REDIS_PASSWORD']}@{HOST}:{values['REDIS_PORT']}/0"
     write_private(project.directory / "cache-url", cache)
-    head, entry = f"systems.{SYSTEM}", f"http://{HOST}:{values['ENTRY_PORT']}"
-    prometheus = f"http://{HOST}:{values['PROMETHEUS_PORT']}"
-    balancer = f"tcp://{HOST}:{values['BALANCER_PORT']}/{_BACKEND}"
-    lines = [
-        'name = "lab"',
-        'platform = "compose"',
-        "",
-        "[compose]",
-        f"project = {json.dumps(project.name)}",
-        f"directory = {json.dumps(str(project.directory))}",
-        f"service = {json.dumps(SERVICE)}",
-        f"balancer = {json.dumps(balancer)}",
-        "",
-        f"[{head}]  # its instances are asked of the engine",
-        f"version = {json.dumps(options.version)}",
-        f"api = {{ url = {json.dumps(entry)} }}",
-        f"postgres = {{ url = {{ file = {json.dumps(str(project.directory / 'database-url'))} }} }}",
-        f"redis = {{ url = {{ file = {json.dumps(str(project.directory / 'cache-url'))} }} }}",
-        f"prometheus = {{ url = {json.dumps(prometheus)} }}",
-        "",
-        "[mutations]",
-        "allowed = true",
-        'namespace = "drillbook"',
-        "",
-        "[disruption]  # the marker is a label of the containers",
-        "allowed = true",
-        "at_most = { instances = 8, share = 1.0 }",
-    ]
-    write_private(project.environment, "\n".join(lines) + "\n")
+    facts = {
+        "name": "lab",
+        "platform": "compose",
+        "compose": {
+            "project": project.name,
+            "directory": project.directory,
+            "service": SERVICE,
+            "balancer": f"tcp://{HOST}:{values['BALANCER_PORT']}/{_BACKEND}",
+        },
+        "systems": {
+            SYSTEM: {  # its instances are asked of the engine
+                "version": options.version,
+                "api": {"url": f"http://{HOST}:{values['ENTRY_PORT']}"},
+                "postgres": {"url": {"file": project.directory / "database-url"}},
+                "redis": {"url": {"file": project.directory / "cache-url"}},
+                "prometheus": {"url": f"http://{HOST}:{values['PROMETHEUS_PORT']}"},
+            }
+        },
+        "mutations": {"allowed": True, "namespace": "drillbook"},
+        # The marker is a label of the containers.
+        "disruption": {"allowed": True, "at_most": {"instances": 8, "share": 1.0}},
+    }
+    write_environment(project.environment, facts)
 
 
 def _wait_until_scraped(project: Project, options: Options, say: Callable[[str], None]) -> None:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import toml_file
 from ..config_manager.processes import new_encryption_key
 from ..directory import write_private
 
@@ -85,38 +86,25 @@ def write_environment(folder: Path, *, system: str, version: str, namespace: str
         entry: where users come in, None when no address of it can be reached from here.
     """
     overlay = folder / "overlay"
-    where_in = [f"api = {{ url = {json.dumps(entry)} }}  # where users come in; the pods are asked of the API"]
-    lines = [
-        'name = "lab"',
-        'platform = "kubernetes"',
-        "",
-        "[kubernetes]",
-        f"kubeconfig = {json.dumps(str(folder / 'gate.kubeconfig'))}",
-        f"acts_with = {json.dumps(str(folder / 'drill.kubeconfig'))}",
-        f"namespace = {json.dumps(namespace)}",
-        "",
-        f"[systems.{system}]",
-        f"version = {json.dumps(version)}",
-        *(where_in if entry else []),
-        "",
-        f"[systems.{system}.postgres]",
-        f"url = {{ file = {json.dumps(str(overlay / 'database-url'))} }}",
-        'through = "platform"',
-        "",
-        f"[systems.{system}.redis]",
-        f"url = {{ file = {json.dumps(str(overlay / 'cache-url'))} }}",
-        'through = "platform"',
-        "",
-        f"[systems.{system}.prometheus]",
-        'url = "http://prometheus:9090"',
-        'through = "platform"',
-        "",
-        "[mutations]",
-        "allowed = true",
-        'namespace = "drillbook"',
-        "",
-        "[disruption]  # the marker is an annotation of the namespace",
-        "allowed = true",
-        "at_most = { instances = 7, share = 1.0 }",
-    ]
-    write_private(folder / "environment.toml", "\n".join(lines) + "\n")
+    facts = {
+        "name": "lab",
+        "platform": "kubernetes",
+        "kubernetes": {
+            "kubeconfig": folder / "gate.kubeconfig",
+            "acts_with": folder / "drill.kubeconfig",
+            "namespace": namespace,
+        },
+        "systems": {
+            system: {
+                "version": version,
+                **({"api": {"url": entry}} if entry else {}),  # where users come in; the pods are asked of the API
+                "postgres": {"url": {"file": overlay / "database-url"}, "through": "platform"},
+                "redis": {"url": {"file": overlay / "cache-url"}, "through": "platform"},
+                "prometheus": {"url": "http://prometheus:9090", "through": "platform"},
+            }
+        },
+        "mutations": {"allowed": True, "namespace": "drillbook"},
+        # The marker is an annotation of the namespace.
+        "disruption": {"allowed": True, "at_most": {"instances": 7, "share": 1.0}},
+    }
+    toml_file.write_environment(folder / "environment.toml", facts)

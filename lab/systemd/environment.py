@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..directory import write_private
 from ..ports import HOST
+from ..toml_file import write_environment
 from .machine import ALIAS, UNITS
 
 if TYPE_CHECKING:
@@ -17,36 +16,27 @@ if TYPE_CHECKING:
 def write(machine: Machine) -> None:
     """Write the environment file; secrets stand in it as references only."""
     folder = Path(machine.folder)
-    head = f"systems.{machine.system}"
-    lines = [
-        'name = "lab"',
-        'platform = "systemd"',
-        "",
-        f"[{head}]",
-        f"version = {json.dumps(machine.version)}",
-        "",
-        f"[{head}.systemd]",
-        f"host = {json.dumps(ALIAS)}",
-        f"ssh_config = {json.dumps(str(folder / 'ssh_config'))}",
-        f"units = {{ {', '.join(f'{name} = {json.dumps(unit)}' for name, unit in UNITS.items())} }}",
-        "",
-        f"[[{head}.api.instances]]",
-        'name = "api"',
-        f'url = "http://{HOST}:{machine.ports["api"]}"',
-        f'metrics = "http://{HOST}:{machine.ports["metrics"]}/metrics"',
-        "",
-        f"[{head}.postgres]",
-        f"url = {{ file = {json.dumps(str(folder / 'database-url'))} }}",
-        "",
-        f"[{head}.redis]",
-        f"url = {{ file = {json.dumps(str(folder / 'cache-url'))} }}",
-        "",
-        "[mutations]",
-        "allowed = true",
-        'namespace = "drillbook"',
-        "",
-        "[disruption]",
-        "allowed = true",
-        "at_most = { instances = 3, share = 1.0 }",
-    ]
-    write_private(machine.environment, "\n".join(lines) + "\n")
+    facts = {
+        "name": "lab",
+        "platform": "systemd",
+        "systems": {
+            machine.system: {
+                "version": machine.version,
+                "systemd": {"host": ALIAS, "ssh_config": folder / "ssh_config", "units": dict(UNITS)},
+                "api": {
+                    "instances": [
+                        {
+                            "name": "api",
+                            "url": f"http://{HOST}:{machine.ports['api']}",
+                            "metrics": f"http://{HOST}:{machine.ports['metrics']}/metrics",
+                        }
+                    ]
+                },
+                "postgres": {"url": {"file": folder / "database-url"}},
+                "redis": {"url": {"file": folder / "cache-url"}},
+            }
+        },
+        "mutations": {"allowed": True, "namespace": "drillbook"},
+        "disruption": {"allowed": True, "at_most": {"instances": 3, "share": 1.0}},
+    }
+    write_environment(machine.environment, facts)

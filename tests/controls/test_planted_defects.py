@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 
 from drillbook import labs
 
@@ -89,22 +90,9 @@ def test_a_preflight_defect_flips_exactly_what_it_names(name: str, platform: str
             overlay = row.get("environment", {})
             facts = {**facts, **overlay, "preflight": {**facts["preflight"], **overlay.get("preflight", {})}}
             environment = tmp_path / "planted.toml"
-            environment.write_text(_toml(facts, platform))
+            described = {"name": "planted", "platform": platform, "systems": {"config-manager": facts}}
+            environment.write_text(tomli_w.dumps(described))
             # The load of the machine that runs the tests is not ours to plant.
             return gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=tmp_path / "reports")
 
     prove(Pack.of(platform, [name]), look)
-
-
-def _toml(facts: dict[str, Any], platform: str) -> str:
-    """Write the little TOML that a preflight environment needs."""
-    preflight = facts.pop("preflight")
-    lines = ['name = "planted"', f'platform = "{platform}"', "[systems.config-manager]"]
-    lines += [f"{key} = {_value(value)}" for key, value in facts.items()]
-    lines.append("[systems.config-manager.preflight]")
-    lines += [f"{key} = {_value(value)}" for key, value in preflight.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: Any) -> str:
-    return repr(value).replace("'", '"')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_an_environment_that_names_no_addresses_is_unknown_and_exits_10(tmp_path
 
 def test_a_refused_login_is_unknown_with_the_mend_and_no_password(environment: Path, tmp_path: Path) -> None:
     planted = tmp_path / "url"
-    address = environment.read_text().split('url = { file = "')[1].split('"')[0]
+    address = tomllib.loads(environment.read_text())["systems"]["config-manager"]["postgres"]["url"]["file"]
     good = Path(address).read_text().strip()
     user, _, host = good.partition("@")
     planted.write_text(user.rpartition(":")[0] + ":wrong-hunter22@" + host)

@@ -10,9 +10,12 @@ import socket
 import socketserver
 import ssl
 import threading
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+
+import tomli_w
 
 from ..outbound.servers import pump_both
 
@@ -25,10 +28,8 @@ def api_says(
 
     With ``since``, only what is asked for from this resource version on is answered so.
     """
-    told = environment.read_text("utf-8")
-    named = re.search(r'^kubeconfig = (".*")$', told, re.MULTILINE)
-    assert named is not None
-    config = json.loads(Path(json.loads(named[1])).read_text("utf-8"))
+    facts = tomllib.loads(environment.read_text("utf-8"))
+    config = json.loads(Path(facts["kubernetes"]["kubeconfig"]).read_text("utf-8"))
     place = config["clusters"][0]["cluster"]
     tls = ssl.create_default_context(cadata=base64.b64decode(place["certificate-authority-data"]).decode())
     host, _, port = place["server"].removeprefix("https://").partition(":")
@@ -61,7 +62,8 @@ def api_says(
         kubeconfig, copy = folder / "proxied.kubeconfig", folder / "proxied.toml"
         kubeconfig.touch(mode=0o600)
         kubeconfig.write_text(json.dumps(config), "utf-8")
-        copy.write_text(told.replace(named[0], f"kubeconfig = {json.dumps(str(kubeconfig))}"), "utf-8")
+        facts["kubernetes"]["kubeconfig"] = str(kubeconfig)
+        copy.write_text(tomli_w.dumps(facts), "utf-8")
         try:
             yield copy
         finally:

@@ -10,11 +10,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from filelock import FileLock
 
 from drillbook.environment import load
@@ -65,13 +67,16 @@ class Cluster:
 
     def system(self, account: str = "gate", **table: str) -> System:
         """Return the system as an environment file gives it, seen by ``gate``, ``drill``, or ``tester``: who tests."""
-        lines = (self.folder / "environment.toml").read_text("utf-8").splitlines()
-        hidden = ("acts_with", "kubeconfig") if account == "tester" else ("acts_with",)
-        lines = [line for line in lines if not line.startswith(hidden)]
-        text = "\n".join(lines).replace("gate.kubeconfig", f"{account}.kubeconfig")
-        added = "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+        facts = tomllib.loads((self.folder / "environment.toml").read_text("utf-8"))
+        where = facts["kubernetes"]
+        del where["acts_with"]
+        if account == "tester":
+            del where["kubeconfig"]
+        else:
+            where["kubeconfig"] = where["kubeconfig"].replace("gate.kubeconfig", f"{account}.kubeconfig")
+        where |= table
         path = self.folder / "environment-of-test.toml"
-        path.write_text(text.replace("[kubernetes]\n", f"[kubernetes]\n{added}"), "utf-8")
+        path.write_text(tomli_w.dumps(facts), "utf-8")
         return load(path).systems["config-manager"]
 
     def gate(self, reports: Path, *arguments: str, environment: str | Path = "kubernetes") -> Run:

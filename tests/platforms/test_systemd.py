@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 
 from drillbook.faults import KillInstance, PauseInstance, StopInstance
 from drillbook.faults import families as _families
@@ -220,26 +221,17 @@ def _state(host: Host, name: str) -> str:
 
 def _reached_by(host: Host, where: dict[str, Any], folder: Path) -> Path:
     """Write the lab's environment file with another way to reach the host."""
-    units = ", ".join(f'{name} = "{unit}"' for name, unit in where.pop("units").items())
-    lines = [f'{name} = "{one}"' for name, one in where.items()]
-    text = _without_table(host.environment.read_text("utf-8"), "[systems.config-manager.systemd]")
+    facts = tomllib.loads(host.environment.read_text("utf-8"))
+    facts["systems"]["config-manager"]["systemd"] = where
     path = folder / "reached.toml"
-    path.write_text("\n".join([text, "[systems.config-manager.systemd]", f"units = {{ {units} }}", *lines]), "utf-8")
+    path.write_text(tomli_w.dumps(facts), "utf-8")
     return path
-
-
-def _without_table(text: str, head: str) -> str:
-    """Return an environment file without one table."""
-    before, _, after = text.partition(head)
-    return before + "[" + after.partition("\n[")[2]
 
 
 def _with_facts(environment: Path, facts: dict[str, Any], path: Path) -> Path:
     """Write an environment file for a preflight: the lab's, with other facts."""
+    described = tomllib.loads(environment.read_text("utf-8"))
     before = {"ports": [8080, 9090], "resolve": ["localhost"], **facts.get("preflight", {})}
-    text = environment.read_text("utf-8")
-    if data_dir := facts.get("data_dir"):
-        text = text.replace("[systems.config-manager]\n", f'[systems.config-manager]\ndata_dir = "{data_dir}"\n')
-    lines = [f"{key} = {json.dumps(value)}" for key, value in before.items()]
-    path.write_text("\n".join([text, "[systems.config-manager.preflight]", *lines]) + "\n", "utf-8")
+    described["systems"]["config-manager"] |= {**facts, "preflight": before}
+    path.write_text(tomli_w.dumps(described), "utf-8")
     return path

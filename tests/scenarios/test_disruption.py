@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from drillbook.faults.records import LocalClaim
 from drillbook.polling import wait_until
@@ -158,13 +160,11 @@ def test_an_objective_that_nobody_states_is_unknown(lab_environment: Path, tmp_p
 
 
 def test_the_abort_condition_ends_a_fault_early(environment: Path, tmp_path: Path) -> None:
-    text = environment.read_text()
+    facts = tomllib.loads(environment.read_text())
     # One instance alone, so that killing it is an outage, and a condition that an outage breaks at once.
-    first, _, rest = text.partition("[[systems.config-manager.api.instances]]")
-    one, _, _ = rest.partition("[[systems.config-manager.api.instances]]")
-    tail = rest[rest.index("[systems.config-manager.postgres]") :]
-    alone = f"{first}[[systems.config-manager.api.instances]]{one}{tail}"
-    environment.write_text(alone.replace("[disruption]", "[disruption]\nabort_when = { bad_share = 0.1, over_s = 1 }"))
+    del facts["systems"]["config-manager"]["api"]["instances"][1:]
+    facts["disruption"]["abort_when"] = {"bad_share": 0.1, "over_s": 1}
+    environment.write_text(tomli_w.dumps(facts))
     done = disrupt(environment, CRASH, reports=tmp_path / "reports")
     assert done.exit_status == 1, done.output
     assert "the share of bad requests over 1 s" in done.output

@@ -16,7 +16,7 @@ from .. import outbound, pace
 from ..model import Access, CannotObserve, Json, System, Target
 from .base import ReadingProbe
 from .exchange import Exchange, Line, Route
-from .http_blame import blame_answer, blame_proxy, blame_us, is_cut_off, reason
+from .http_blame import blame_answer, blame_proxy
 
 REQUEST_S = 5.0
 """How long one request may take as a whole: the deadlines of probes are longer, so that it is what speaks."""
@@ -278,9 +278,9 @@ def _ms(exchange: Exchange) -> float:
 def _failure(route: Route, exchange: Exchange, error: Exception, timeout_s: float) -> str:
     """Return why nothing came, as its users would see it. Raises CannotObserve when that is not about the service."""
     blame_proxy(route.proxy, route.address, exchange.steps, error)
-    blame_us(route.access, error)
+    outbound.blame_us(route.access, error)
     if route.way is not None:
         route.way.check(route.url)
-        if is_cut_off(error):
+        if outbound.is_cut_off(error):
             return "nothing answers behind the port-forward: the pod refuses this port, or closes connections at once"
-    return f"no answer within {timeout_s:g} s" if exchange.is_late(error) else reason(error, route.access)
+    return f"no answer within {timeout_s:g} s" if exchange.is_late(error) else outbound.reason(error, route.access)

@@ -109,24 +109,24 @@ class Client:
             async with self._session.request(
                 method, url, data=body, allow_redirects=False, ssl=self._tls[at], **self._between(proxy, url, headers)
             ) as response:
-                _raise_if_by_proxy(proxy, url, response)
+                outbound.blame_proxys_answer(proxy, str(url), response.status, response.headers)
                 return Reply(Kind.ANSWERED, at, response.status, await response.read())
         except aiohttp.ClientConnectorError as error:
             if error.os_error.errno in _OUR_OWN_FAULT:
                 raise
-            if proxy is not None and isinstance(error, _AT_THE_PROXY):
-                raise outbound.ProxyFailed(proxy, f"does not answer: {error.os_error.strerror}") from None
+            reached = not isinstance(error, _AT_THE_PROXY)
+            outbound.blame_proxy(proxy, str(url), reached=reached, through=True, why=error.os_error.strerror)
             refused = isinstance(error.os_error, ConnectionRefusedError)
             return Reply(Kind.REFUSED if refused else Kind.UNREACHED, at)
         except aiohttp.ConnectionTimeoutError:
-            if proxy is not None and url.scheme == "http":
-                raise outbound.ProxyFailed(proxy, "does not answer in time") from None
+            # For https it may have been the service behind the tunnel.
+            outbound.blame_proxy(proxy, str(url), reached=url.scheme == "https", through=True, why=None)
             return Reply(Kind.UNREACHED, at)
         except aiohttp.ClientConnectorCertificateError:
             return Reply(Kind.UNREACHED, at)
         except aiohttp.ClientHttpProxyError as error:
-            assert proxy is not None
-            raise outbound.ProxyFailed(proxy, f"made no tunnel to the service: {error.status}") from None
+            outbound.blame_proxy(proxy, str(url), reached=True, through=False, why=error.status)
+            return Reply(Kind.UNREACHED, at)
         except aiohttp.ClientError:
             return Reply(Kind.RESET, at)
 
@@ -142,11 +142,3 @@ class Client:
         if url.scheme == "https":
             return {"headers": own, "proxy": proxy.shown, "proxy_headers": proxy.headers}
         return {"headers": {**own, **proxy.headers}, "proxy": proxy.shown}
-
-
-def _raise_if_by_proxy(proxy: Proxy | None, url: URL, response: aiohttp.ClientResponse) -> None:
-    if proxy is None or url.scheme == "https":
-        return
-    failed = outbound.refused_by(proxy, response.status, response.headers)
-    if failed is not None:
-        raise failed

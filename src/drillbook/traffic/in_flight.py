@@ -1,8 +1,13 @@
-"""Requests that are in flight while a service is told to stop: the client trickles their bodies."""
+"""Requests that are in flight while a service is told to stop: the client trickles their bodies.
+
+Over ``http.client`` and not aiohttp, which takes every interim answer (102, 103; RFC 9110, 15.2) for the 100 by which a
+request is confirmed in flight here, and has no hook that would tell them apart.
+"""
 
 from __future__ import annotations
 
 import http.client
+import re
 import select
 import socket
 import threading
@@ -24,7 +29,11 @@ if TYPE_CHECKING:
 _PIECE_S = 0.1
 _START_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 2.0
-_CONTINUE = b"HTTP/1.1 100"
+_CONTINUE = 100
+_SWITCHING = 101
+_FINAL = 200
+_HEAD = re.compile(rb"HTTP/1\.[01] (\d{3})")
+_LONGEST_LINE = 65536
 _SERVER_ERROR = 500
 _SHORTEST_BODY = 2
 
@@ -270,27 +279,34 @@ class _SlowRequest:
             except OSError as error:
                 if url is not address.urls[-1]:
                     continue
-                if proxy is not None:
-                    raise OSError(f"by way of the proxy {proxy.shown}: {error}") from None
-                raise
+                raise outbound.unreached(proxy, error) from None
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sock.settimeout(self._plan.answer_timeout_s)
+            connection.response_class = _FinalAnswer
             return connection
         raise AssertionError("a service has at least one address")
 
     def _await_continue(self) -> None:
         """Wait until the server asks for the rest of the body."""
-        limit_s = min(_START_TIMEOUT_S, self._plan.seconds)
-        if not select.select([self._socket()], [], [], limit_s)[0]:
-            raise TimeoutError("the server did not ask for the body (100 Continue)")
+        end = time.monotonic() + min(_START_TIMEOUT_S, self._plan.seconds)
+        while True:
+            if not select.select([self._socket()], [], [], max(0.0, end - time.monotonic()))[0]:
+                raise TimeoutError("the server did not ask for the body (100 Continue)")
+            status = _status(self._read_head())
+            if status == _CONTINUE:
+                return
+            if status is None or not _is_interim(status):
+                raise http.client.HTTPException("the server answered before the body was sent")
+
+    def _read_head(self) -> bytes:
+        """Read one head, and nothing behind it."""
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             byte = self._socket().recv(1)
             if not byte:
                 raise http.client.RemoteDisconnected("the server hung up instead of asking for the body")
             head += byte
-        if not head.startswith(_CONTINUE):
-            raise http.client.HTTPException("the server answered before the body was sent")
+        return head
 
     def _await_taken(self) -> None:
         """Wait until the peer has acknowledged all bytes sent so far (TCP_INFO: nothing unacknowledged)."""
@@ -322,9 +338,17 @@ class _SlowRequest:
 
         Not over TLS: there a server sends session tickets of its own accord, and they cannot be told from an answer.
         """
-        return not isinstance(self._connection, http.client.HTTPSConnection) and bool(
-            select.select([self._socket()], [], [], 0)[0]
-        )
+        if isinstance(self._connection, http.client.HTTPSConnection):
+            return False
+        while select.select([self._socket()], [], [], 0)[0]:
+            waiting = self._socket().recv(_LONGEST_LINE, socket.MSG_PEEK)
+            status = _status(waiting)
+            if status is None or not _is_interim(status):
+                return True
+            if b"\r\n\r\n" not in waiting:  # the rest of it is on its way
+                return False
+            self._read_head()
+        return False
 
     def _answer(self) -> Completed | Dropped:
         assert self._connection is not None
@@ -375,6 +399,28 @@ def _connection(url: str, tls: Tls | None, proxy: Proxy | None) -> http.client.H
     if proxy is not None:
         connection.set_tunnel(parts.host, parts.port, proxy.headers)
     return connection
+
+
+class _FinalAnswer(http.client.HTTPResponse):
+    """An answer, after all those that only say that one is coming: ``http.client`` takes a 103 for the answer."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc] # private, and where begin() takes it
+            if not _is_interim(status):
+                return version, status, reason
+            while self.fp.readline(_LONGEST_LINE).strip():
+                pass
+
+
+def _status(head: bytes) -> int | None:
+    found = _HEAD.match(head)
+    return int(found[1]) if found else None
+
+
+def _is_interim(status: int) -> bool:
+    """Say whether an answer only says that another is coming."""
+    return _CONTINUE <= status < _FINAL and status != _SWITCHING
 
 
 def _unacknowledged(sock: socket.socket) -> int:

@@ -288,19 +288,18 @@ class _Session(FastHttpSession):
         proxy = self.proxy
         if proxy is None:
             return super().request(method, url, *arguments, **options)
+        base = self.base_url or ""
         try:
             answer = super().request(method, url, *arguments, **options)
         except RuntimeError as error:  # so geventhttpclient says that there is no tunnel
-            raise outbound.ProxyFailed(proxy, f"made no tunnel to the service: {error}") from None
+            tunnelled = base.startswith("https://")  # else it found no way to the proxy itself
+            outbound.blame_proxy(proxy, base, reached=tunnelled, through=False, why=error)
+            raise
         unreached = getattr(answer, "error", None)  # set by Locust on answers that never came
         if isinstance(unreached, (ConnectionRefusedError, socket.gaierror)):
-            raise outbound.ProxyFailed(proxy, f"does not answer: {unreached.strerror}")
-        if (self.base_url or "").startswith("http://"):
-            failed = outbound.refused_by(
-                proxy, answer.status_code, {k: str(v) for k, v in (answer.headers or {}).items()}
-            )
-            if failed is not None:
-                raise failed
+            outbound.blame_proxy(proxy, base, reached=False, through=False, why=unreached.strerror)
+        headers = {name: str(value) for name, value in (answer.headers or {}).items()}
+        outbound.blame_proxys_answer(proxy, base, answer.status_code, headers)
         return answer
 
 
