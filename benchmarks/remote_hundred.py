@@ -97,7 +97,7 @@ class HostFact(ReadingProbe[Line]):
         """Ask the host."""
         run = on_host(target.system)
         if run is None:
-            raise CannotObserve("no host", mend="start the lab")
+            raise CannotObserve("no host", hint="start the lab")
         return Line(run(READ[self.kind].format(shlex.quote(self.name))).strip())
 
 

@@ -1,4 +1,4 @@
-"""What some tests need beyond Python: without it they are skipped with the mend, or fail where it is required.
+"""What some tests need beyond Python: without it they are skipped with a hint, or fail where it is required.
 
 ``DRILLBOOK_REQUIRE=compose,systemd,kubernetes`` names what must not be missing: where a pipeline promises an
 engine, a skip would be a green light that nobody has earned.
@@ -16,9 +16,9 @@ def required() -> frozenset[str]:
     return frozenset(filter(None, (word.strip() for word in os.environ.get("DRILLBOOK_REQUIRE", "").split(","))))
 
 
-def absent(name: str, why: str, mend: str) -> None:
+def absent(name: str, why: str, hint: str) -> None:
     """Skip the test that needs ``name``; fail it where ``name`` is required."""
-    text = f"{why}; {mend}"
+    text = f"{why}; {hint}"
     if name in required():
         pytest.fail(f"DRILLBOOK_REQUIRE names {name}, and {text}", pytrace=False)
     pytest.skip(text)

@@ -53,7 +53,7 @@ class ConfigsLoad(ReadingProbe[LoadResult]):
     def observe(self, target: Target) -> LoadResult:
         """Send the load. Raises CannotObserve when the environment allows none, and as ``run_load`` does."""
         if target.system.load_max_rps is None:
-            raise CannotObserve("the environment allows no load", mend="set [load] max_rps to judge this")
+            raise CannotObserve("the environment allows no load", hint="set [load] max_rps to judge this")
         profile = self._profile().at_most(target.system.load_max_rps)
         return run_load(profile, target.system, read_cache=lambda: read_cache(target.system), progress=_log.info)
 
@@ -83,6 +83,6 @@ def _count(system: System, instance: Instance) -> CacheCount:
     if absent:
         raise CannotObserve(
             f"{instance.name}: {page.answer.summary()}, without samples of {' and '.join(absent)}",
-            mend="check the metrics address in the environment file",
+            hint="check the metrics address in the environment file",
         )
     return CacheCount(instance.name, page.families[HITS].total, page.families[MISSES].total)

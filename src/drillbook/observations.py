@@ -129,11 +129,11 @@ def take(want: Want, redactor: Redactor) -> Observation:
         reading = want.probe.observe(want.target)
         return finished(**value_of(want.probe, reading, redactor))
     except CannotObserve as broken:
-        return finished(error=redactor.shown(broken.reason), mend=redactor.own(broken.mend))
+        return finished(error=redactor.shown(broken.reason), hint=redactor.own(broken.hint))
     except Exception as crash:  # noqa: BLE001 - a crash in a probe is a broken eye: UNKNOWN, never a pass
         return finished(
             error=redactor.shown(f"the probe broke: {type(crash).__name__}: {crash}"),
-            mend="this is a defect of the probe: report it with the journal",
+            hint="this is a defect of the probe: report it with the journal",
         )
 
 
@@ -151,7 +151,7 @@ def _gate(want: Want) -> str:
 
 def _refuse_hidden(target: Target) -> None:
     if target.instance is not None and target.instance.hidden is not None:
-        raise CannotObserve(target.instance.hidden.reason, mend=target.instance.hidden.mend)
+        raise CannotObserve(target.instance.hidden.reason, hint=target.instance.hidden.hint)
 
 
 def _give_up_on_late(shared: _Round, unique: dict[Key, Want], end: float | None) -> None:
@@ -171,7 +171,7 @@ def _give_up_on_late(shared: _Round, unique: dict[Key, Want], end: float | None)
                 clock.now(),
                 round((now - started) * 1000, 1) if started else 0.0,
                 error=f"no answer within {limit}",
-                mend="look at the source by hand; raise --deadline if the run was cut short",
+                hint="look at the source by hand; raise --deadline if the run was cut short",
             )
             if late:
                 shared.gates[_gate(want)].release()

@@ -104,5 +104,5 @@ def _lost(then: Verdict, reading: tuple[str, str]) -> Verdict:
         f"a reading is not in the journal: {reading[0]} of {reading[1]}",
         then.source,
         then.duration_ms,
-        mend="judge the environment anew: the evidence of this run was not kept whole",
+        hint="judge the environment anew: the evidence of this run was not kept whole",
     )

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from drillbook import catalogue, journal, rows
-from drillbook.journal.events import StatementJudged
+from drillbook.journal.events import Observed, RoundJudged, StatementJudged
+from drillbook.journal.formats import event_of
 from drillbook.model import Outcome, Severity, Verdict
 from drillbook.redaction import Redactor
 from drillbook.rejudge import rejudge
@@ -48,6 +49,19 @@ def test_a_scenario_of_the_first_format_is_reported() -> None:
 @pytest.mark.parametrize("run", ["gate", "scenario"])
 def test_a_run_of_the_first_format_is_judged_again_with_the_same_verdicts(run: str) -> None:
     assert {one.verdict.id: one.verdict.outcome.value for one in rejudge(FIRST / run)} == told(FIRST / run)
+
+
+def test_what_the_first_format_called_a_mend_is_a_hint() -> None:
+    seen = {"probe": "Get()", "target": "s/a", "source": "GET /", "at": "2026-01-01T00:00:00Z", "duration_ms": 1.0}
+    unseen = {**seen, "error": "refused", "mend": "open the port"}
+    observed = event_of({"kind": "observation", "round": 1, "seen": unseen})
+    assert isinstance(observed, Observed)
+    assert observed.observation.hint == "open the port"
+    verdict = {"id": "a.b", "outcome": "UNKNOWN", "expected": "e", "observed": "o", "source": "s", "duration_ms": 1.0}
+    masked = ["config-manager", "a.b", "Get()", {**verdict, "mend": "name it"}]
+    judged = event_of({"kind": "round", "number": 1, "good": False, "open": ["a.b"], "judged": [masked]})
+    assert isinstance(judged, RoundJudged)
+    assert judged.judged[0][3].hint == "name it"
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def seen(body: Any, *, target: str = "s/a", status: int | None = 200) -> Observa
 
 
 def blind(target: str = "s/b") -> Observation:
-    return Observation(PROBE.key, target, "GET u", NOW, 1.0, error="no login", mend="log in")
+    return Observation(PROBE.key, target, "GET u", NOW, 1.0, error="no login", hint="log in")
 
 
 def outcome(accepts: Accepts[Any], reading: Any) -> Outcome:

@@ -46,7 +46,7 @@ class Counting(ReadingProbe[Number]):
         if self.name == "crash":
             raise RuntimeError("boom hunter22")
         if self.name == "blind":
-            raise CannotObserve("login hunter22 refused", mend="log in")
+            raise CannotObserve("login hunter22 refused", hint="log in")
         return Number(len(self.asked), "saw hunter22")
 
 

@@ -155,7 +155,7 @@ def test_a_harm_that_fails_half_way_is_undone(session: FaultSession, target: Ran
     class Half(Nothing):
         def inject(self) -> None:
             target.keeper.pause("api-1")
-            raise PlatformRefused("the second half", mend="none")
+            raise PlatformRefused("the second half", hint="none")
 
     undo = PauseInstance.of(target.system, "api-1").undo
     with pytest.raises(PlatformRefused, match="the second half"):
@@ -257,7 +257,7 @@ def test_a_fault_that_nobody_can_watch_is_aborted(kind: str, session: FaultSessi
 
     def look() -> str | None:
         if kind == "raises":
-            raise CannotObserve("no samples", mend="none")
+            raise CannotObserve("no samples", hint="none")
         if kind == "crashes":
             raise ZeroDivisionError
         release.wait(20)
@@ -283,7 +283,7 @@ def test_an_abort_during_the_proof_ends_the_wait(session: FaultSession) -> None:
 def test_names_that_cannot_be_hit_are_refused_with_what_there_is(target: Range) -> None:
     with pytest.raises(PlatformRefused, match="no instance or component 'api-9'") as found:
         KillInstance.of(target.system, "api-9")
-    assert "api-1" in found.value.mend
+    assert "api-1" in found.value.hint
     target.keeper.kill("api-1")
     with pytest.raises(PlatformRefused, match="api-1 is exited already"):
         KillInstance.of(target.system, "api-1")

@@ -377,7 +377,7 @@ def test_recovery_goes_on_at_other_places_when_one_is_held_or_cannot_be_seen(
     held.release()
 
     def blind() -> None:
-        raise CannotObserve("fog", mend="wait")
+        raise CannotObserve("fog", hint="wait")
 
     left("two", CONFIG, fault="kill api")
     monkeypatch.setattr(there[VAULT].claim, "read_claim", blind)

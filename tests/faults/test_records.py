@@ -174,7 +174,7 @@ class Stubborn:
     def healed(self) -> str | None:
         if self._blind:
             self._blind -= 1
-            raise CannotObserve("fog", mend="wait")
+            raise CannotObserve("fog", hint="wait")
         if self.acts < self._needed:
             return None
         if self._comes_back:

@@ -45,11 +45,11 @@ class JournalCrash(Crash):
 
 
 def _blind(where: str) -> Exception:
-    return CannotObserve(where, mend="none")
+    return CannotObserve(where, hint="none")
 
 
 def _denied(where: str) -> Exception:
-    return PlatformRefused(where, mend="none")
+    return PlatformRefused(where, hint="none")
 
 
 def _disk(where: str) -> Exception:

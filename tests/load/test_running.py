@@ -282,7 +282,7 @@ def test_without_locust_one_is_told_what_to_install(service: Service, monkeypatc
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(CannotObserve) as caught:
         run_load(profile(), service.system, read_cache=no_cache)
-    assert caught.value.mend == "install it: pip install 'drillbook[load]'"
+    assert caught.value.hint == "install it: pip install 'drillbook[load]'"
 
 
 def test_the_runner_never_imports_locust() -> None:

@@ -64,7 +64,7 @@ def test_a_pod_is_asked_over_tls_through_its_forward(
     system = found(tmp_path, text.replace(f', server_name = "{NAME}"', ""), service, monkeypatch)
     with pytest.raises(CannotObserve) as unknown:
         Get("/health").observe(Target(system, "pod-1", system.instances[0]))
-    assert "tls.server_name" in unknown.value.mend
+    assert "tls.server_name" in unknown.value.hint
 
 
 def test_a_pods_metrics_are_asked_in_their_own_way(

@@ -119,7 +119,7 @@ def test_a_client_certificate_that_is_missing_or_strange_is_a_broken_eye(
         unknown = refused(load(text))
         assert "the server refused us with" in unknown.reason
         assert said in unknown.reason
-        assert "tls.cert_file" in unknown.mend
+        assert "tls.cert_file" in unknown.hint
 
 
 def test_a_ca_file_that_vanished_is_a_broken_eye(
@@ -141,7 +141,7 @@ def test_basic_and_a_wrong_password(serve: Serve, load: Load, monkeypatch: pytes
     monkeypatch.setenv("PLANTED", "wrong horse")
     unknown = refused(load(text))
     assert unknown.reason == "401 Unauthorized: the service does not take the login that the environment file names"
-    assert "horse" not in unknown.reason + unknown.mend
+    assert "horse" not in unknown.reason + unknown.hint
 
 
 def test_a_key_by_reference_is_a_login_too(serve: Serve, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,8 +226,8 @@ url = "{service.url}"
         with pytest.raises(CannotObserve) as metrics:
             Metrics().observe(target)
     assert time.monotonic() - began >= 0.4
-    assert "systems.config-manager.metrics.max_rps" in metrics.value.mend
-    assert "systems.config-manager.api.max_rps" in refused(system).mend
+    assert "systems.config-manager.metrics.max_rps" in metrics.value.hint
+    assert "systems.config-manager.api.max_rps" in refused(system).hint
     with pytest.raises(CannotObserve) as watcher:
         Targets("config").observe(Target(system, "prometheus"))
-    assert "systems.config-manager.prometheus.max_rps" in watcher.value.mend
+    assert "systems.config-manager.prometheus.max_rps" in watcher.value.hint

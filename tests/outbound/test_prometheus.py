@@ -105,7 +105,7 @@ def test_an_incomplete_answer_is_no_answer(play: Play, said: Any, how: dict[str,
     with pytest.raises(CannotObserve) as broken:
         judged(play(said, **how))
     assert reason in broken.value.reason
-    assert broken.value.mend
+    assert broken.value.hint
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def test_a_proxy_that_is_down_says_nothing_of_the_service(
     through(proxy.url)
     unknown = refused(system)
     assert unknown.reason == f"the proxy {proxy.url} does not answer: connection refused"
-    assert "HTTP_PROXY" in unknown.mend
-    assert "NO_PROXY" in unknown.mend
+    assert "HTTP_PROXY" in unknown.hint
+    assert "NO_PROXY" in unknown.hint
 
 
 def test_a_proxy_without_a_name_says_nothing_of_the_service(system: System, through: Callable[[str], None]) -> None:
@@ -143,7 +143,7 @@ def test_a_found_address_is_no_name_in_a_certificate(authority: Authority, serve
     url = serve(tls=authority.server(authority.ca.issue_cert(NAME))).url
     system = load(api(url, f'tls = {{ ca_file = "{authority.ca_file}" }}'))
     found = replace(system, instances=(replace(system.instances[0], direct=True),))
-    assert "tls.server_name" in refused(found).mend
+    assert "tls.server_name" in refused(found).hint
 
 
 def test_another_kind_of_proxy_is_told(system: System, through: Callable[[str], None]) -> None:

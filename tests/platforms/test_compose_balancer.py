@@ -167,7 +167,7 @@ def test_a_balancer_that_does_not_answer_refuses_the_stop_before_any_harm(system
     blind = Project(replace(system.compose, balancer="tcp://127.0.0.1:9/copies"))
     with pytest.raises(PlatformRefused, match="is not taken out of the balancer: HAProxy") as refused:
         blind.stop(COPIES[0], grace_s=5)
-    assert "stats socket" in refused.value.mend
+    assert "stats socket" in refused.value.hint
     assert {one.state for one in blind.list_instances() if one.name in COPIES} == {"unknown"}
     wrong = Project(replace(system.compose, balancer=f"{str(system.compose.balancer).rpartition('/')[0]}/nowhere"))
     with pytest.raises(PlatformRefused, match="find backend"):

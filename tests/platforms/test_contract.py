@@ -174,5 +174,5 @@ def test_nobody_is_refused_with_what_there_is(ground: Ground) -> None:
     ):
         with pytest.raises(PlatformRefused, match="nobody") as refused:
             act()
-        assert refused.value.mend
+        assert refused.value.hint
     assert ground.copies() == ground.have(ground.count)

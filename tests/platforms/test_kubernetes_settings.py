@@ -136,7 +136,7 @@ def test_what_a_round_shares_is_read_once_and_so_is_the_reason_why_it_cannot() -
 
     def fail() -> int:
         calls.append(1)
-        raise CannotObserve("403", mend="log in")
+        raise CannotObserve("403", hint="log in")
 
     assert (shared.once("a", read), shared.once("a", read), shared.once("b", read)) == (1, 1, 2)
     for _ in range(2):

@@ -110,9 +110,9 @@ def test_who_is_interrupted_while_collecting_leaves_nobody_waiting(monkeypatch: 
 
 
 def test_a_host_that_cannot_be_reached_is_said_to_everyone() -> None:
-    host = Host(CannotObserve("ssh nowhere: Connection refused", mend="start sshd"))
+    host = Host(CannotObserve("ssh nowhere: Connection refused", hint="start sshd"))
     answers = asked(Trips(host.send, 1, "host"), ["true"] * 20)
-    assert {(answer.reason, answer.mend) for answer in answers if isinstance(answer, CannotObserve)} == {
+    assert {(answer.reason, answer.hint) for answer in answers if isinstance(answer, CannotObserve)} == {
         ("ssh nowhere: Connection refused", "start sshd")
     }
     assert len(answers) == 20

@@ -55,7 +55,7 @@ def recover(where: str, system: str | None = None) -> int:
             try:
                 rows.extend(clean_up_after(claim, systems, only=system, say=_aside))
             except (CannotObserve, PlatformRefused) as error:  # the undoing is done, and is told in any case
-                _aside(f"test keys may be left: {error.reason}; {error.mend}")
+                _aside(f"test keys may be left: {error.reason}; {error.hint}")
 
         return recovering.recover(name, systems, only=system, say=_aside, afterwards=delete_keys)
 
@@ -103,7 +103,7 @@ _TROUBLES = (CannotObserve, PlatformRefused, Held, LeftBehind, TimedOut, BadUndo
 
 
 def _words(trouble: Exception) -> str:
-    return f"{trouble.reason}; {trouble.mend}" if isinstance(trouble, CannotObserve | PlatformRefused) else str(trouble)
+    return f"{trouble.reason}; {trouble.hint}" if isinstance(trouble, CannotObserve | PlatformRefused) else str(trouble)
 
 
 def _undo(command: str, environment: str, system: str | None, do: Callable[[str, tuple[System, ...]], Report]) -> int:

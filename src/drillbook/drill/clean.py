@@ -40,8 +40,8 @@ class Cleaned:
         """Say it in one line."""
         whose = f"test keys of {Path(self.run).name}, a run that is gone, in {self.namespace} of {self.system}"
         if self.left:
-            mend = "once that is mended, the next run or drillbook clean deletes them"
-            return f"{self.left} {whose} may be left: {self.why}; {mend}"
+            hint = "once that is mended, the next run or drillbook clean deletes them"
+            return f"{self.left} {whose} may be left: {self.why}; {hint}"
         return f"{self.deleted} {whose} deleted"
 
 

@@ -197,7 +197,7 @@ class Scenario:
         """Return an instance's state by its platform, None when it is listed no more. Raises CannotObserve."""
         lists = platform_of(self.system).can(Lists)  # type: ignore[type-abstract] # a protocol is asked for by its type
         if isinstance(lists, Missing):
-            raise CannotObserve(lists.reason, mend="run where the platform can be listed")
+            raise CannotObserve(lists.reason, hint="run where the platform can be listed")
         return next((state for state in lists.list_instances() if state.name == instance), None)
 
     def steps(self) -> Steps:
@@ -338,6 +338,6 @@ def prepare(script: Script, environment: Environment) -> Sequence[Fault]:
     try:
         return script.faults(system)
     except PlatformRefused as refused:
-        raise Refused(f"{refused.reason}; {refused.mend}") from None
+        raise Refused(f"{refused.reason}; {refused.hint}") from None
     except CannotObserve as broken:
-        raise Refused(f"{broken.reason}; {broken.mend}") from None
+        raise Refused(f"{broken.reason}; {broken.hint}") from None

@@ -354,6 +354,6 @@ class Traffic:
         try:
             self._claim.remember(keys)
         except (CannotObserve, PlatformRefused) as error:
-            raise Refused(f"its test keys cannot be remembered: {error.reason}; {error.mend}") from None
+            raise Refused(f"its test keys cannot be remembered: {error.reason}; {error.hint}") from None
         except OSError as error:
             raise Refused(f"its test keys cannot be remembered here: {error.strerror}") from None

@@ -44,13 +44,13 @@ def system_at(data: Data) -> System:
 
 def _write_process(system: System) -> dict[str, Json]:
     if system.control is None:
-        raise PlatformRefused(f"{system.name}: the environment names no control socket", mend="name it as control")
+        raise PlatformRefused(f"{system.name}: the environment names no control socket", hint="name it as control")
     return {"control": str(system.control.absolute())}
 
 
 def _write_compose(system: System) -> dict[str, Json]:
     if system.compose is None:
-        raise PlatformRefused(f"{system.name}: the environment names no project", mend="set project under [compose]")
+        raise PlatformRefused(f"{system.name}: the environment names no project", hint="set project under [compose]")
     found = system.compose
     engine = found.host or os.environ.get("DOCKER_HOST") or None
     return {"project": found.name, "engine": engine, "service": found.service, "balancer": found.balancer}
@@ -59,7 +59,7 @@ def _write_compose(system: System) -> dict[str, Json]:
 def _write_systemd(system: System) -> dict[str, Json]:
     where = system.systemd
     if where is None:
-        raise PlatformRefused(f"{system.name}: the environment names no systemd host", mend="name it as systemd")
+        raise PlatformRefused(f"{system.name}: the environment names no systemd host", hint="name it as systemd")
     files = {"ssh_config": where.ssh_config, "identity": where.identity, "known_hosts": where.known_hosts}
     return {"host": where.host, "units": dict(where.units), **_named(files)}
 
@@ -67,7 +67,7 @@ def _write_systemd(system: System) -> dict[str, Json]:
 def _write_kubernetes(system: System) -> dict[str, Json]:
     cluster = system.cluster
     if cluster is None:
-        raise PlatformRefused(f"{system.name}: the environment names no namespace", mend="add a [kubernetes] table")
+        raise PlatformRefused(f"{system.name}: the environment names no namespace", hint="add a [kubernetes] table")
     files = {"kubeconfig": cluster.kubeconfig, "acts_with": cluster.acts_with}
     context: dict[str, Json] = {} if cluster.context is None else {"context": cluster.context}
     where: dict[str, Json] = {"server": api_of(cluster).server, "namespace": cluster.namespace, **context}

@@ -19,7 +19,7 @@ def ask(system: System, capability: Callable[..., C]) -> C:
     """Return the capability. Raises PlatformRefused with the reason why there is none."""
     found = platform_of(system).can(cast("type[C]", capability))
     if isinstance(found, Missing):
-        raise PlatformRefused(found.reason, mend="choose a fault that this platform can do")
+        raise PlatformRefused(found.reason, hint="choose a fault that this platform can do")
     return found
 
 

@@ -156,7 +156,7 @@ class Copy:
                 except Changed:
                     continue
                 return
-        raise PlatformRefused(f"{self.keeps.place} changes all the time", mend="see who else writes it")
+        raise PlatformRefused(f"{self.keeps.place} changes all the time", hint="see who else writes it")
 
     def _ours(self, kept: Kept | None) -> tuple[Kept, Document]:
         if kept is None:
@@ -180,7 +180,7 @@ class Fenced(PlatformRefused):
     """The target is not ours any more."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason, mend="see who else works there; start the run again when they have finished")
+        super().__init__(reason, hint="see who else works there; start the run again when they have finished")
 
 
 def keepers(systems: Iterable[System]) -> tuple[tuple[KeepsClaim, dict[str, Json]], ...]:
@@ -195,7 +195,7 @@ def keepers(systems: Iterable[System]) -> tuple[tuple[KeepsClaim, dict[str, Json
         if not isinstance(keeps, Missing):
             found.setdefault(platform_of(system).place, (keeps, address_of(system)))
         elif system.platform != "process":  # a process ends with its machine, whose disk has the records
-            raise PlatformRefused(keeps.reason, mend="see that the target can be reached and written")
+            raise PlatformRefused(keeps.reason, hint="see that the target can be reached and written")
     return tuple(found.values())
 
 
@@ -212,7 +212,7 @@ def parsed(kept: Kept, keeps: KeepsClaim) -> Document:
         return Document.from_text(kept.text)
     except BadUndo as error:
         raise CannotObserve(
-            f"{keeps.place}: {error}", mend="look at it; when nothing of it is in effect any more, remove it"
+            f"{keeps.place}: {error}", hint="look at it; when nothing of it is in effect any more, remove it"
         ) from None
 
 

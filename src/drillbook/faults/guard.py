@@ -1,4 +1,4 @@
-"""Protected means protected: every condition that must hold before a harm, each refusal with its mend."""
+"""Protected means protected: every condition that must hold before a harm, each refusal with a hint."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def enter(
     except (Held, LeftBehind) as error:
         return Refusal(str(error))
     except (CannotObserve, PlatformRefused) as error:
-        return Refusal(f"{error.reason}; {error.mend}")
+        return Refusal(f"{error.reason}; {error.hint}")
 
 
 def _taken(environment: Environment, system: System, run: str, lease_s: float) -> LocalClaim:
@@ -176,7 +176,7 @@ def _not_borne(environment: Environment, system: System) -> Refusal | None:
     try:
         marks = bears.marks()
     except CannotObserve as unseen:
-        return Refusal(f"cannot see whether {system.name} bears a marker: {unseen.reason}; {unseen.mend}")
+        return Refusal(f"cannot see whether {system.name} bears a marker: {unseen.reason}; {unseen.hint}")
     if environment.name in marks:
         return None
     listed = ", ".join(sorted(marks)) or "nothing"
@@ -194,7 +194,7 @@ def within_limits(environment: Environment, blasts: Iterable[Blast]) -> Refusal 
     try:
         theirs = tuple(one for one in _recorded(environment.name) if one not in ours)
     except CannotObserve as unseen:
-        return Refusal(f"cannot see what is hit already: {unseen.reason}; {unseen.mend}")
+        return Refusal(f"cannot see what is hit already: {unseen.reason}; {unseen.hint}")
     hit = _hit_together((*theirs, *ours))
     next_step = f"in {environment.path}{_by_others(environment.name, theirs)}"
     count = sum(len(one.instances) for one in hit)
@@ -284,5 +284,5 @@ def _not_free(environment: Environment, system: System) -> Refusal | None:
     except (Held, LeftBehind) as error:
         return Refusal(str(error))
     except (CannotObserve, PlatformRefused) as error:
-        return Refusal(f"{error.reason}; {error.mend}")
+        return Refusal(f"{error.reason}; {error.hint}")
     return None

@@ -375,8 +375,8 @@ class Injection:
             raise self._not_recovered(_words(error)) from None
 
     def _not_recovered(self, reason: str) -> NotRecovered:
-        mend = f"drillbook recover --env {self._claim.environment}"
-        return NotRecovered(f"{self.fault.name} is not undone: {reason}; next: {mend}")
+        hint = f"drillbook recover --env {self._claim.environment}"
+        return NotRecovered(f"{self.fault.name} is not undone: {reason}; next: {hint}")
 
     def _forget(self) -> None:
         """Remove the record. Where nothing was done, nobody else is needed for that."""

@@ -110,4 +110,4 @@ def read_keys(path: Path) -> OwnKeys:
         return OwnKeys.from_json(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, BadUndo) as error:
         why = f"cannot read which test keys a run has left: {path}: {error}"
-        raise CannotObserve(why, mend="look at it; when no test key is left, remove it") from None
+        raise CannotObserve(why, hint="look at it; when no test key is left, remove it") from None

@@ -410,7 +410,7 @@ def folder_of(environment: str, systems: Iterable[str] = ()) -> Path:
     if not (there.is_dir() and os.access(there, os.R_OK | os.W_OK | os.X_OK)):
         raise CannotObserve(
             f"undo records cannot be kept in {folder}: {there} is no folder that we may read and write",
-            mend="set DRILLBOOK_STATE_DIR to one",
+            hint="set DRILLBOOK_STATE_DIR to one",
         )
     return folder
 

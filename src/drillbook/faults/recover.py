@@ -265,7 +265,7 @@ def _heal(leftover: Leftover, budget_s: float, *, remove: Callable[[str], None])
         try:
             remove(record.id)
         except (CannotObserve, PlatformRefused) as error:
-            row = replace(row, recovered=False, text=f"undone, but its record stays: {error.reason}; {error.mend}")
+            row = replace(row, recovered=False, text=f"undone, but its record stays: {error.reason}; {error.hint}")
     _journal(Path(record.run), row)
     return row
 

@@ -30,7 +30,7 @@ _OWN = frozenset(
         *("id", "outcome", "expected", "severity", "remedy", "system", "systems", "test", "readings", "round", "open"),
         *("environment", "platform", "facts", "drillbook", "verdicts", "scenario", "name", "fault", "state", "when"),
         *("instances", "number", "good", "wanted", "owner", "expires", "exit_status"),
-        *("seen", "judged", "observed", "source", "mend", "statement", "heading", "advice"),
+        *("seen", "judged", "observed", "source", "hint", "statement", "heading", "advice"),
     }
 )
 """Keys of values that are ours (ids, verdicts, names from our rows), or that were redacted when they were read."""

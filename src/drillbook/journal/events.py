@@ -65,6 +65,7 @@ class Observed(Event):
     """A reading was taken."""
 
     kind = "observation"
+    version = 2
 
     round: int
     """0 for what a scenario recorded."""
@@ -128,7 +129,7 @@ class StatementJudged(Event):
     """The round of the readings; 0 for what a scenario recorded."""
     readings: tuple[tuple[str, str], ...]
     """Probe and target of each."""
-    mend: str | None = None
+    hint: str | None = None
     """For UNKNOWN: what to do so that it can be seen."""
     excuse: str | None = None
     """Why it does not stop the gate, where it does not."""
@@ -145,7 +146,7 @@ class StatementJudged(Event):
     def verdict(self) -> Verdict:
         """The verdict itself."""
         return Verdict(
-            self.id, self.outcome, self.expected, self.observed, self.source, self.duration_ms, mend=self.mend
+            self.id, self.outcome, self.expected, self.observed, self.source, self.duration_ms, hint=self.hint
         )
 
 

@@ -83,8 +83,18 @@ def _plain(value: Any) -> Any:
 # -- earlier formats
 
 
+def _with_a_hint(row: dict[str, Any]) -> dict[str, Any]:
+    """Rename what the first format called a mend."""
+    return {"hint" if name == "mend" else name: value for name, value in row.items()}
+
+
+def _seen_with_a_hint(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "seen": _with_a_hint(row["seen"])}
+
+
 def _with_what_the_runbook_says(row: dict[str, Any]) -> dict[str, Any]:
     """Add what the first format left to the catalogue, as far as the catalogue still has it."""
+    row = _with_a_hint(row)
     known = catalogue.entry(row["id"]) if catalogue.knows(row["id"]) else None
     remedy = row["remedy"]
     advice = catalogue.entry(remedy).full_heading if remedy and catalogue.knows(remedy) else remedy
@@ -97,10 +107,12 @@ def _without_a_system(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _open_without_a_system(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "open": [[None, one] for one in row["open"]]}
+    judged = [[*names, _with_a_hint(verdict)] for *names, verdict in row.get("judged", ())]
+    return {**row, "open": [[None, one] for one in row["open"]], "judged": judged}
 
 
 NEXT: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    ("observation", 1): _seen_with_a_hint,
     ("verdict", 1): _with_what_the_runbook_says,
     ("not-judged", 1): _without_a_system,
     ("expired-waiver", 1): _without_a_system,

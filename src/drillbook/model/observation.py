@@ -14,13 +14,13 @@ class CannotObserve(Exception):
 
     Args:
         reason: what was tried and what came back.
-        mend: what the reader can do about it.
+        hint: what the reader can do about it.
     """
 
-    def __init__(self, reason: str, *, mend: str) -> None:
+    def __init__(self, reason: str, *, hint: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.mend = mend
+        self.hint = hint
 
 
 class AsRead:
@@ -60,7 +60,7 @@ class Observation:
     duration_ms: float
     value: Json = None
     error: str | None = None
-    mend: str | None = None
+    hint: str | None = None
     masked: bool = False
     """Whether secrets were masked in the value, so that only the process that read it can judge it."""
     as_read: AsRead | None = field(default=None, repr=False, compare=False)

@@ -39,6 +39,6 @@ class Shared:
                 except CannotObserve as broken:
                     slot.broken = broken
             if slot.broken is not None:
-                raise CannotObserve(slot.broken.reason, mend=slot.broken.mend)
+                raise CannotObserve(slot.broken.reason, hint=slot.broken.hint)
             found: V = slot.found[0]
             return found

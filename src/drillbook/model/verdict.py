@@ -40,7 +40,7 @@ class Verdict:
     observed: str
     source: str
     duration_ms: float
-    mend: str | None = None
+    hint: str | None = None
     """For UNKNOWN: what to do so that it can be seen."""
 
 
@@ -75,7 +75,7 @@ def judge(
             "nothing to look at: the environment names no such component",
             "nothing",
             0.0,
-            mend="name the component in the environment file",
+            hint="name the component in the environment file",
         )
     findings = [(_find(criterion, seen, facts), seen) for seen in sorted(observations, key=lambda one: one.target)]
     finding, seen = min(findings, key=lambda pair: _RANK[pair[0].outcome])
@@ -85,7 +85,7 @@ def judge(
         observed = f"{_named(broken, len(observations))}: {observed}"
     elif len(observations) > 1:
         observed = f"{observed} (and {len(observations) - 1} more)"
-    return Verdict(criterion.id, finding.outcome, expected, observed, seen.source, seen.duration_ms, mend=seen.mend)
+    return Verdict(criterion.id, finding.outcome, expected, observed, seen.source, seen.duration_ms, hint=seen.hint)
 
 
 def _named(broken: Sequence[str], of_total: int) -> str:

@@ -68,12 +68,12 @@ def blame_us(access: Access, error: Exception) -> None:
         shown = access.tls.cert_file if access.tls else None
         raise CannotObserve(
             f"the server refused us with {shown or 'no'} client certificate: {refused.reason}",
-            mend=f"set tls.cert_file and tls.key_file in {access.key} to a certificate that the service accepts",
+            hint=f"set tls.cert_file and tls.key_file in {access.key} to a certificate that the service accepts",
         )
     if refused.wrong_name and access.direct and (access.tls is None or access.tls.server_name is None):
         raise CannotObserve(
             f"the certificate is for users and not for an address that Drillbook found: {refused.reason}",
-            mend=f"set tls.server_name in {access.key} to the name that users come by",
+            hint=f"set tls.server_name in {access.key} to the name that users come by",
         )
 
 

@@ -30,7 +30,7 @@ class ProxyFailed(CannotObserve):
     def __init__(self, proxy: Proxy, reason: str) -> None:
         super().__init__(
             f"the proxy {proxy.shown} {reason}",
-            mend="mend HTTP_PROXY or HTTPS_PROXY, or name the service's host in NO_PROXY",
+            hint="mend HTTP_PROXY or HTTPS_PROXY, or name the service's host in NO_PROXY",
         )
 
 
@@ -107,7 +107,7 @@ def _variable(scheme: str) -> str:
 def _parsed(named: str, scheme: str) -> Proxy:
     unspoken = CannotObserve(
         f"{scheme.upper()}_PROXY names no proxy of the form http://host:port",
-        mend="name such a proxy, or name the service's host in NO_PROXY",
+        hint="name such a proxy, or name the service's host in NO_PROXY",
     )
     try:
         found = addresses.parse(named if "://" in named else f"http://{named}")

@@ -26,7 +26,7 @@ class UnusableFile(CannotObserve):
     """A file of ours that TLS cannot use; ``field`` says which of ``Tls``."""
 
     def __init__(self, field: str, reason: str) -> None:
-        super().__init__(reason, mend=f"put a file that can be used into tls.{field}")
+        super().__init__(reason, hint=f"put a file that can be used into tls.{field}")
         self.field = field
 
 

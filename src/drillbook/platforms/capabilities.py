@@ -21,13 +21,13 @@ class PlatformRefused(Exception):
 
     Args:
         reason: what was asked and what came back.
-        mend: what the reader can do about it.
+        hint: what the reader can do about it.
     """
 
-    def __init__(self, reason: str, *, mend: str) -> None:
+    def __init__(self, reason: str, *, hint: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.mend = mend
+        self.hint = hint
 
 
 class TargetGone(CannotObserve):
@@ -125,7 +125,7 @@ def named(states: Sequence[InstanceState], name: str) -> tuple[InstanceState, ..
     found = tuple(state for state in states if name in (state.name, state.component))
     if not found:
         names = ", ".join(dict.fromkeys(word for state in states for word in (state.name, state.component)))
-        raise PlatformRefused(f"there is no instance or component {name!r}", mend=f"there are {names or 'none'}")
+        raise PlatformRefused(f"there is no instance or component {name!r}", hint=f"there are {names or 'none'}")
     return found
 
 

@@ -62,7 +62,7 @@ def discovered(system: System) -> System:
     found = platform_of(system).can(Discovers)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if isinstance(found, Missing):
         return replace(
-            system, instances=(Instance("instances", hidden=CannotObserve(found.reason, mend="name the instances")),)
+            system, instances=(Instance("instances", hidden=CannotObserve(found.reason, hint="name the instances")),)
         )
     try:
         return replace(system, instances=tuple(_with_access(system, one) for one in found.discover()))

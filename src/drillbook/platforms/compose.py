@@ -75,7 +75,7 @@ _SIGNALS = range(129, 193)
 _LOG_LINES = 20_000
 _NOBODY = "127.0.0.1:0"
 _ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - what the engine says, not what we bind
-_MEND = "start the engine (docker info must answer), or name it as host under [compose] or in DOCKER_HOST"
+_HINT = "start the engine (docker info must answer), or name it as host under [compose] or in DOCKER_HOST"
 _UP = "bring it up: docker compose up -d --wait (of the lab: drillbook lab up config-manager --on compose)"
 _GIVEN: tuple[Any, ...] = (
     Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Restarts, Executes, ReportsUsage, Discovers, BearsMarks,
@@ -115,7 +115,7 @@ class Project:
         found = _seen(lambda: [self._locate(one) for one in self._containers() if self._component(one) == API])
         if not found:
             raise CannotObserve(
-                f"project {self.project.name} has no container of service {self.project.service}", mend=_UP
+                f"project {self.project.name} has no container of service {self.project.service}", hint=_UP
             )
         return tuple(sorted(found, key=lambda instance: instance.name))
 
@@ -195,7 +195,7 @@ class Project:
         try:
             wait_until(lambda: self._pid(name) != before, what=f"the death of {name}", timeout_s=_DEATH_S)
         except TimedOut as error:
-            raise PlatformRefused(f"kill {name}: {error}", mend="look at the container") from None
+            raise PlatformRefused(f"kill {name}: {error}", hint="look at the container") from None
 
     def pause(self, name: str) -> None:
         """Freeze it with all its children. Raises PlatformRefused."""
@@ -229,7 +229,7 @@ class Project:
         found = _seen(look)
         memory = found.get("memory_stats") or {}
         if "usage" not in memory:
-            raise CannotObserve(f"{name} does not run: the engine counts nothing for it", mend="docker ps -a")
+            raise CannotObserve(f"{name} does not run: the engine counts nothing for it", hint="docker ps -a")
         details = memory.get("stats") or {}
         cache = details.get("total_inactive_file", details.get("inactive_file", 0))
         return Usage(memory["usage"] - cache, cpu_s=found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9)
@@ -244,7 +244,7 @@ class Project:
         try:
             result = limited(run, what=what, limit_s=limit_s)
         except TimedOut as error:
-            raise PlatformRefused(str(error), mend="look at the container: docker top") from None
+            raise PlatformRefused(str(error), hint="look at the container: docker top") from None
         assert isinstance(result.output, bytes)
         return Executed(result.exit_code or 0, result.output.decode("utf-8", errors="replace"))
 
@@ -266,7 +266,7 @@ class Project:
         """Return how many containers a service has. Raises CannotObserve; TargetGone when it has none."""
         found = sum(one.component == component for one in self.list_instances())
         if not found:
-            raise TargetGone(f"project {self.project.name} has no container of {component} any more", mend=_UP)
+            raise TargetGone(f"project {self.project.name} has no container of {component} any more", hint=_UP)
         return found
 
     def scale(self, component: str, replicas: int) -> int:
@@ -290,7 +290,7 @@ class Project:
         found = {self._name(one): one for one in (self._containers() if among is None else among)}
         if name not in found:
             listed = ", ".join(sorted(found)) or "none"
-            raise CannotObserve(f"project {self.project.name} has no container {name}", mend=f"there are {listed}")
+            raise CannotObserve(f"project {self.project.name} has no container {name}", hint=f"there are {listed}")
         return found[name]
 
     def _restart(self, name: str) -> None:
@@ -419,7 +419,7 @@ def _client(host: str | None, limit_s: int) -> DockerClient:
         try:
             import docker  # noqa: PLC0415 - a third of a second that only this platform pays
         except ImportError:
-            raise CannotObserve("the Docker SDK is not installed", mend="pip install 'drillbook[compose]'") from None
+            raise CannotObserve("the Docker SDK is not installed", hint="pip install 'drillbook[compose]'") from None
         if host is None:
             clients[key] = docker.from_env(timeout=limit_s)
         else:
@@ -436,8 +436,8 @@ def _seen(look: Callable[[], R]) -> R:
     except Exception as error:
         if not _is_the_engines(error):
             raise
-        reason, mend = _why(error, _ANSWER_S)
-        raise CannotObserve(reason, mend=mend) from None
+        reason, hint = _why(error, _ANSWER_S)
+        raise CannotObserve(reason, hint=hint) from None
 
 
 def _done(what: str, act: Callable[[], R]) -> R:
@@ -445,12 +445,12 @@ def _done(what: str, act: Callable[[], R]) -> R:
     try:
         return act()
     except CannotObserve as error:
-        raise PlatformRefused(f"{what}: {error.reason}", mend=error.mend) from None
+        raise PlatformRefused(f"{what}: {error.reason}", hint=error.hint) from None
     except Exception as error:
         if not _is_the_engines(error):
             raise
-        reason, mend = _why(error, _ACT_S)
-        raise PlatformRefused(f"{what}: {reason}", mend=mend) from None
+        reason, hint = _why(error, _ACT_S)
+        raise PlatformRefused(f"{what}: {reason}", hint=hint) from None
 
 
 def _is_the_engines(error: Exception) -> bool:
@@ -459,7 +459,7 @@ def _is_the_engines(error: Exception) -> bool:
 
 
 def _why(error: Exception, limit_s: int) -> tuple[str, str]:
-    """Return the reason in a few words, and the mend."""
+    """Return the reason in a few words, and the hint."""
     explanation = getattr(error, "explanation", None)
     if explanation:
         return f"the Docker engine says: {lines.split(str(explanation))[0]}", "docker ps -a shows what there is"
@@ -467,10 +467,10 @@ def _why(error: Exception, limit_s: int) -> tuple[str, str]:
     if isinstance(root, PermissionError):
         return "no right to speak to the Docker engine", "run as root or as a member of the group docker"
     if root is not None:
-        return f"no Docker engine answers: {root.strerror}", _MEND
+        return f"no Docker engine answers: {root.strerror}", _HINT
     if any("Timeout" in type(found).__name__ for found in _chain(error)):
-        return f"the Docker engine gives no answer within {limit_s} s", _MEND
-    return f"no Docker engine answers: {type(error).__name__}", _MEND
+        return f"the Docker engine gives no answer within {limit_s} s", _HINT
+    return f"no Docker engine answers: {type(error).__name__}", _HINT
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -45,7 +45,7 @@ class EngineClaim:
         try:
             return dt.datetime.fromisoformat(said).timestamp()
         except ValueError:
-            raise CannotObserve(f"the engine's SystemTime is {said!r}, no time", mend="run docker info") from None
+            raise CannotObserve(f"the engine's SystemTime is {said!r}, no time", hint="run docker info") from None
 
     def read_claim(self) -> Kept | None:
         """Return the claim, None when there is none. Raises CannotObserve."""
@@ -90,7 +90,7 @@ class EngineClaim:
 
         image = self._project.some_image(client)
         if image is None:
-            raise PlatformRefused(f"{self.place}: the project has no container", mend="bring the project up first")
+            raise PlatformRefused(f"{self.place}: the project has no container", hint="bring the project up first")
         labels = {LABEL: self._project.project.name}
         try:
             container = client.containers.create(image, ["true"], name=self.name, labels=labels, network_mode="none")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .haproxy import Server
 
 _NOTICED_S = 5.0
-_MEND = "check balancer under [compose], and that HAProxy has a stats socket of level admin there"
+_HINT = "check balancer under [compose], and that HAProxy has a stats socket of level admin there"
 
 
 class Entry:
@@ -49,7 +49,7 @@ class Entry:
             for name in mine:
                 self._balancer.drain(name)
         except NotAnswered as error:
-            raise PlatformRefused(f"{container.name} is not taken out of the balancer: {error}", mend=_MEND) from None
+            raise PlatformRefused(f"{container.name} is not taken out of the balancer: {error}", hint=_HINT) from None
         try:
             wait_until(lambda: self._is_idle(mine), what="its last request", timeout_s=limit_s, every_s=0.1)
         except (TimedOut, NotAnswered):
@@ -77,7 +77,7 @@ class Entry:
             for name in mine:
                 self._balancer.ready(name)
         except NotAnswered as error:
-            raise PlatformRefused(f"{container.name} is not put back into the balancer: {error}", mend=_MEND) from None
+            raise PlatformRefused(f"{container.name} is not put back into the balancer: {error}", hint=_HINT) from None
 
     def _servers(self) -> tuple[Server, ...]:
         """Return the backend's servers; none when HAProxy is down, for then nobody comes in and nothing is kept."""

@@ -36,23 +36,23 @@ def up(project: ComposeProject, service: str, *, copies: int) -> None:
     words = ["up", "--detach", "--no-deps", "--no-recreate", "--no-build", f"--scale={service}={copies}", service]
     reason = why_not(project)
     if reason is not None:
-        raise PlatformRefused(f"scale {service}: {reason}", mend="see above")
+        raise PlatformRefused(f"scale {service}: {reason}", hint="see above")
     try:
         _run(project, ["--progress", "quiet", *words], limit_s=_UP_S)
     except _Failed as error:
-        raise PlatformRefused(f"scale {service}: docker compose: {error}", mend="docker compose ps") from None
+        raise PlatformRefused(f"scale {service}: docker compose: {error}", hint="docker compose ps") from None
 
 
 def services(project: ComposeProject) -> tuple[str, ...]:
     """Return the services that a project's files declare, those of the active profiles. Raises CannotObserve."""
     reason = why_not(project)
     if reason is not None:
-        raise CannotObserve(reason, mend="see above")
+        raise CannotObserve(reason, hint="see above")
     try:
         text = _run(project, ["config", "--services"], limit_s=_READ_S)
     except _Failed as error:
         raise CannotObserve(
-            f"docker compose config: {error}", mend=f"run docker compose config --services in {project.directory}"
+            f"docker compose config: {error}", hint=f"run docker compose config --services in {project.directory}"
         ) from None
     return tuple(sorted(text.split()))
 

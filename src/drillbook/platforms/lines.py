@@ -90,7 +90,7 @@ def since(text: LogText, since_s: float) -> LogText:
     """
     times = [time_of(line) for line in text.lines]
     if text.lines and all(time is None for time in times):
-        raise CannotObserve("no line of the log says when it was written", mend="log JSON lines, or [time] LEVEL text")
+        raise CannotObserve("no line of the log says when it was written", hint="log JSON lines, or [time] LEVEL text")
     kept: list[str] = []
     inside, reached = False, text.whole
     for line, at in zip(text.lines, times, strict=True):

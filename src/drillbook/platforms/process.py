@@ -45,7 +45,7 @@ _LIST_S = 3.0
 _ACT_S = 10.0
 _DEATH_S = 5.0
 _RESTART_GRACE_S = 10.0
-_MEND = "start the lab (drillbook lab up) or name its control socket in the environment file"
+_HINT = "start the lab (drillbook lab up) or name its control socket in the environment file"
 
 
 _WHY_NOT: dict[Any, str] = {
@@ -81,9 +81,9 @@ class Keeper:
             rows = self._ask({"do": "list"}, _LIST_S)["processes"]
             return tuple(_state(row) for row in rows)
         except _Refused as error:
-            raise CannotObserve(f"the keeper refused: {error}", mend=_MEND) from None
+            raise CannotObserve(f"the keeper refused: {error}", hint=_HINT) from None
         except (_NoAnswer, KeyError, TypeError) as error:
-            raise CannotObserve(f"control socket {self.control}: {error}", mend=_MEND) from None
+            raise CannotObserve(f"control socket {self.control}: {error}", hint=_HINT) from None
 
     def start(self, name: str) -> None:
         """Start it and return at once: the list says when it is ready. Raises PlatformRefused."""
@@ -100,7 +100,7 @@ class Keeper:
         try:
             return Stopped(int(answer["exit_code"]), bool(answer["killed"]), float(answer["took_s"]))
         except (KeyError, TypeError, ValueError):
-            raise PlatformRefused(f"stop {name}: unreadable answer {answer!r}", mend=_MEND) from None
+            raise PlatformRefused(f"stop {name}: unreadable answer {answer!r}", hint=_HINT) from None
 
     def restart(self, name: str) -> None:
         """Stop and start an instance, or each of a component in its turn. Raises PlatformRefused, CannotObserve."""
@@ -113,7 +113,7 @@ class Keeper:
         """Add up its process and all below it; pages that they share count for each. Raises CannotObserve."""
         pid = self._pid(name)
         if pid is None:
-            raise CannotObserve(f"{name} does not run", mend="drillbook lab status shows what runs")
+            raise CannotObserve(f"{name} does not run", hint="drillbook lab status shows what runs")
         import psutil  # noqa: PLC0415 - only this capability needs it
 
         try:
@@ -121,7 +121,7 @@ class Keeper:
             family = [first, *first.children(recursive=True)]
             seen = [(one.memory_info().rss, one.cpu_times()) for one in family]
         except psutil.Error as error:
-            raise CannotObserve(f"{name} (pid {pid}): {error}", mend="look again: a process has just ended") from None
+            raise CannotObserve(f"{name} (pid {pid}): {error}", hint="look again: a process has just ended") from None
         return Usage(sum(rss for rss, _ in seen), cpu_s=sum(times.user + times.system for _, times in seen))
 
     def kill(self, name: str) -> None:
@@ -131,7 +131,7 @@ class Keeper:
         try:
             wait_until(lambda: self._pid(name) != before, what=f"the death of {name}", timeout_s=_DEATH_S)
         except TimedOut as error:
-            raise PlatformRefused(f"kill {name}: {error}", mend="look at the process") from None
+            raise PlatformRefused(f"kill {name}: {error}", hint="look at the process") from None
 
     def pause(self, name: str) -> None:
         """Freeze it with all its children. Raises PlatformRefused."""
@@ -152,9 +152,9 @@ class Keeper:
         try:
             return self._ask(request, timeout_s)
         except _Refused as error:
-            raise PlatformRefused(f"{what}: {error}", mend="drillbook lab status shows what runs") from None
+            raise PlatformRefused(f"{what}: {error}", hint="drillbook lab status shows what runs") from None
         except (_NoAnswer, CannotObserve) as error:
-            raise PlatformRefused(f"{what}: {error}", mend=_MEND) from None
+            raise PlatformRefused(f"{what}: {error}", hint=_HINT) from None
 
     def _ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         """Send one request and return the answer. Raises TargetGone, _NoAnswer, _Refused."""
@@ -167,7 +167,7 @@ class Keeper:
                     answer = json.loads(stream.readline(_ANSWER_LIMIT))
         except (FileNotFoundError, ConnectionRefusedError) as error:
             reason = f"no keeper at control socket {self.control} ({error.strerror}), and its processes end with it"
-            raise TargetGone(reason, mend=_MEND) from None
+            raise TargetGone(reason, hint=_HINT) from None
         except (OSError, ValueError) as error:
             raise _NoAnswer(str(error) or type(error).__name__) from None
         if not isinstance(answer, dict):
@@ -198,14 +198,14 @@ class ProcessPlatform:
             return cast("C", self)
         if capability in (Starts, Stops, Kills, Pauses, Restarts, ReportsUsage):
             if self._keeper is None:
-                return Missing(f"{self._system.name}: the environment names no control socket; {_MEND}")
+                return Missing(f"{self._system.name}: the environment names no control socket; {_HINT}")
             return cast("C", self._keeper)
         return Missing(_WHY_NOT.get(capability, f"processes on this machine have no {capability.__name__}"))
 
     def list_instances(self) -> tuple[InstanceState, ...]:
         """Ask the keeper for all processes. Raises CannotObserve."""
         if self._keeper is None:
-            raise CannotObserve("the environment names no control socket", mend=_MEND)
+            raise CannotObserve("the environment names no control socket", hint=_HINT)
         return self._keeper.list_instances()
 
     def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
@@ -218,14 +218,14 @@ class ProcessPlatform:
         return self._of_log(instance, lambda path: log_files.search(path, texts, since_s))
 
     def _of_log(self, instance: Instance, act: Callable[[Path], LogText]) -> LogText:
-        mend = f"set log for {instance.name} under systems.{self._system.name}.api.instances"
+        hint = f"set log for {instance.name} under systems.{self._system.name}.api.instances"
         if instance.log is None:
-            raise CannotObserve(f"the environment names no log for {instance.name}", mend=mend)
+            raise CannotObserve(f"the environment names no log for {instance.name}", hint=hint)
         try:
             return act(instance.log)
         except (OSError, EOFError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise CannotObserve(f"cannot read {instance.log}: {reason}", mend=mend) from None
+            raise CannotObserve(f"cannot read {instance.log}: {reason}", hint=hint) from None
 
 
 def _state(row: dict[str, Any]) -> InstanceState:

@@ -26,7 +26,7 @@ _PERSIST_S = 30
 _SSH_FAILED = 255
 _PRIVATE = 0o700
 _LONGEST_SOCKET = 104 - 18  # ssh adds a suffix while it binds
-_MENDS = {
+_HINTS = {
     "Permission denied": "check the user and the identity: systems.*.systemd.host, identity, ssh_config",
     "Host key verification failed": "compare the host's key and add it to known_hosts; it is never accepted unseen",
     "Could not resolve hostname": "check the name in systems.*.systemd.host",
@@ -34,7 +34,7 @@ _MENDS = {
     "timed out": "check that the host is up and that its SSH port is reachable from here",
     "No such file": "check the paths in systems.*.systemd",
 }
-_MEND = "try the same with ssh by hand: ssh -o BatchMode=yes HOST true"
+_HINT = "try the same with ssh by hand: ssh -o BatchMode=yes HOST true"
 
 
 class Shell:
@@ -72,7 +72,7 @@ class Shell:
         """
         said = self._send(script, limit_s)
         if said.status == TIMED_OUT:
-            raise CannotObserve(f"{self.where.host}: no answer within {limit_s:g} s", mend="look at the host's load")
+            raise CannotObserve(f"{self.where.host}: no answer within {limit_s:g} s", hint="look at the host's load")
         return said
 
     def load(self) -> None:
@@ -87,7 +87,7 @@ class Shell:
         asked_at = time.monotonic()
         with self._connecting:  # the first one opens the connection that all share, or fails for all who wait
             if self._failure is not None and self._failure[0] >= asked_at:
-                raise CannotObserve(self._failure[1].reason, mend=self._failure[1].mend)
+                raise CannotObserve(self._failure[1].reason, hint=self._failure[1].hint)
             if not self._connected:
                 try:
                     return self._run(command)
@@ -103,9 +103,9 @@ class Shell:
         except RuntimeError as error:  # what testinfra makes of ssh's own failures; the result is its argument
             result = error.args[0] if error.args else None
         except OSError as error:
-            raise CannotObserve(f"{self.where.host}: {error}", mend=_MEND) from None
+            raise CannotObserve(f"{self.where.host}: {error}", hint=_HINT) from None
         if not hasattr(result, "rc"):
-            raise CannotObserve(f"{self.where.host}: ssh ended without a word", mend=_MEND)
+            raise CannotObserve(f"{self.where.host}: ssh ended without a word", hint=_HINT)
         if result.rc == _SSH_FAILED and not self.where.is_local:
             self._connected = False
             raise self._unreachable(result.stderr)
@@ -114,17 +114,17 @@ class Shell:
 
     def _unreachable(self, stderr: str) -> CannotObserve:
         lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("@")]
-        known = next((line for line in reversed(lines) if any(word in line for word in _MENDS)), None)
+        known = next((line for line in reversed(lines) if any(word in line for word in _HINTS)), None)
         said = known or (lines[-1] if lines else "ssh ended without a word")
-        mend = next((text for word, text in _MENDS.items() if word in said), _MEND)
-        return CannotObserve(f"ssh {self.where.host}: {said}", mend=mend)
+        hint = next((text for word, text in _HINTS.items() if word in said), _HINT)
+        return CannotObserve(f"ssh {self.where.host}: {said}", hint=hint)
 
     def _testinfra(self) -> Any:
         if self._host is None:
             try:
                 import testinfra  # type: ignore[import-untyped]  # noqa: PLC0415 - untyped; only systemd hosts need it
             except ModuleNotFoundError:
-                raise CannotObserve("testinfra is not installed", mend="pip install 'drillbook[systemd]'") from None
+                raise CannotObserve("testinfra is not installed", hint="pip install 'drillbook[systemd]'") from None
             self._host = testinfra.get_host(*self._address(), **self._options())
         return self._host
 

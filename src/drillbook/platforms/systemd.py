@@ -116,11 +116,11 @@ class Units:
         """
         unit = self.where.units.get(name)
         if unit is None:
-            raise CannotObserve(f"the environment names no unit for {name}", mend=_NO_HOST)
+            raise CannotObserve(f"the environment names no unit for {name}", hint=_NO_HOST)
         shown, running = self._show()
         family = _family(int(shown[unit].get("MainPID") or 0), running)
         if not family:
-            raise CannotObserve(f"{unit} on {self.where.host} does not run", mend="look at the unit")
+            raise CannotObserve(f"{unit} on {self.where.host} does not run", hint="look at the unit")
         memory, cpu = shown[unit].get("MemoryCurrent", ""), shown[unit].get("CPUUsageNSec", "")
         return Usage(
             int(memory) if memory.isdigit() else sum(one.memory_bytes for one in family),
@@ -131,18 +131,18 @@ class Units:
         """Return the units' properties by unit, and all processes by id. Raises CannotObserve."""
         units = list(self.where.units.values())
         if not units:
-            raise CannotObserve("the environment names no units", mend=_NO_HOST)
+            raise CannotObserve("the environment names no units", hint=_NO_HOST)
         show = shlex.join(["systemctl", "show", "--timestamp=us+utc", "-p", ",".join(_PROPERTIES), "--", *units])
         said = self._shell.ask(f"{show} || exit 1; printf '\\n--\\n'; ps -eo pid=,ppid=,stat=,rss=,time=,comm=")
         shown, separator, processes = said.out.partition("\n--\n")
         if said.status or not separator:
             raise CannotObserve(
                 f"systemctl on {self.where.host}: {_last_line(said.err) or f'exit status {said.status}'}",
-                mend="check that systemd is the host's init",
+                hint="check that systemd is the host's init",
             )
         blocks = [_properties(block) for block in shown.strip().split("\n\n")]
         if len(blocks) != len(units):
-            raise CannotObserve(f"asked for {len(units)} units, got {len(blocks)}", mend="look at systemctl by hand")
+            raise CannotObserve(f"asked for {len(units)} units, got {len(blocks)}", hint="look at systemctl by hand")
         return dict(zip(units, blocks, strict=True)), _processes(processes)
 
     def list_instances(self) -> tuple[InstanceState, ...]:
@@ -174,7 +174,7 @@ class Units:
             try:
                 gone = self._wait_for_end(name, _KILLED_S)
             except TimedOut as error:
-                raise PlatformRefused(f"stop {name}: {error}", mend="look at the unit") from None
+                raise PlatformRefused(f"stop {name}: {error}", hint="look at the unit") from None
         took_s = time.monotonic() - began
         failure = f"failed ({gone.result})" if gone.active_state == "failed" else None
         return Stopped(gone.exit_code, killed or gone.result in ("timeout", "watchdog"), took_s, failure=failure)
@@ -186,7 +186,7 @@ class Units:
         try:
             wait_until(lambda: self._is_dead(name, before), what=f"the death of {name}", timeout_s=_DEATH_S)
         except TimedOut as error:
-            raise PlatformRefused(f"kill {name}: {error}", mend="look at the process") from None
+            raise PlatformRefused(f"kill {name}: {error}", hint="look at the process") from None
 
     def pause(self, name: str) -> None:
         """Freeze all its processes. Raises PlatformRefused."""
@@ -212,11 +212,11 @@ class Units:
     def execute(self, name: str, command: tuple[str, ...], *, limit_s: float = EXECUTE_S) -> Executed:
         """Run a command on the host as the user that Drillbook is there. Raises PlatformRefused."""
         if name not in self.where.units:
-            raise PlatformRefused(f"there is no unit for {name!r}", mend=f"there are {', '.join(self.where.units)}")
+            raise PlatformRefused(f"there is no unit for {name!r}", hint=f"there are {', '.join(self.where.units)}")
         try:
             said = self._shell.run(f"{shlex.join(command)} 2>&1", limit_s=limit_s)
         except CannotObserve as broken:
-            raise PlatformRefused(f"execute on {self.where.host}: {broken.reason}", mend=broken.mend) from None
+            raise PlatformRefused(f"execute on {self.where.host}: {broken.reason}", hint=broken.hint) from None
         return Executed(said.status, said.out)
 
     def may_act(self, capability: type[Any]) -> str | None:
@@ -255,12 +255,12 @@ class Units:
     def _journal(self, instance: Instance, script: str, **values: Any) -> list[tuple[str, float]]:
         unit = self.where.units.get(instance.name)
         if unit is None:
-            raise CannotObserve(f"the environment names no unit for {instance.name}", mend=_NO_HOST)
+            raise CannotObserve(f"the environment names no unit for {instance.name}", hint=_NO_HOST)
         said = self._shell.ask(script.format(unit=shlex.quote(unit), **values))
         if said.status or "not seeing messages" in said.err or "No journal files" in said.err:
             raise CannotObserve(
                 f"the journal of {unit} on {self.where.host}: {_last_line(said.err) or 'not readable'}",
-                mend="add the user to the group systemd-journal",
+                hint="add the user to the group systemd-journal",
             )
         return list(_entries(said.out).values())
 
@@ -270,27 +270,27 @@ class Units:
         if said.status:
             raise CannotObserve(
                 f"{self.where.host}: {_last_line(said.err) or f'exit status {said.status}'}",
-                mend="run the same on the host by hand",
+                hint="run the same on the host by hand",
             )
         return said.out
 
     def _act(self, name: str, act: tuple[str, ...]) -> None:
         unit = self.where.units.get(name)
         if unit is None:
-            raise PlatformRefused(f"there is no unit for {name!r}", mend=f"there are {', '.join(self.where.units)}")
+            raise PlatformRefused(f"there is no unit for {name!r}", hint=f"there are {', '.join(self.where.units)}")
         command = shlex.join(["systemctl", *act, unit])
         try:
             said = self._shell.run(f'[ "$(id -u)" = 0 ] || sudo="sudo -n"; $sudo {command}', limit_s=_ACT_S)
         except CannotObserve as broken:
-            raise PlatformRefused(f"{act[0]} {name}: {broken.reason}", mend=broken.mend) from None
+            raise PlatformRefused(f"{act[0]} {name}: {broken.reason}", hint=broken.hint) from None
         if said.status:
-            mend = "allow the user this command in /etc/sudoers.d" if "sudo" in said.err else "look at the unit"
-            raise PlatformRefused(f"{command}: {_last_line(said.err) or f'exit status {said.status}'}", mend=mend)
+            hint = "allow the user this command in /etc/sudoers.d" if "sudo" in said.err else "look at the unit"
+            raise PlatformRefused(f"{command}: {_last_line(said.err) or f'exit status {said.status}'}", hint=hint)
 
     def _unit(self, name: str) -> UnitState:
         found = next((unit for unit in self.units() if unit.component == name), None)
         if found is None:
-            raise PlatformRefused(f"there is no unit for {name!r}", mend=f"there are {', '.join(self.where.units)}")
+            raise PlatformRefused(f"there is no unit for {name!r}", hint=f"there are {', '.join(self.where.units)}")
         return found
 
     def _is_dead(self, name: str, pid: int) -> bool:

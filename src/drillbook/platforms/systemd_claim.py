@@ -45,7 +45,7 @@ class HostClaim:
         """Return the host's clock, in seconds since 1970. Raises CannotObserve."""
         said = self._shell.run("date +%s")
         if said.status or not said.out.strip().isdecimal():
-            raise CannotObserve(f"cannot read the clock of {self._shell.where.host}", mend="run date +%s on the host")
+            raise CannotObserve(f"cannot read the clock of {self._shell.where.host}", hint="run date +%s on the host")
         return float(said.out)
 
     def read_claim(self) -> Kept | None:
@@ -53,7 +53,7 @@ class HostClaim:
         seen = f"[ ! -d {FOLDER} ] || [ -x {FOLDER} ] || {{ echo 'permission denied' >&2; exit 1; }}"
         said = self._shell.run(f"{seen}; [ ! -e {FILE} ] || base64 -w 0 {FILE}")
         if said.status:
-            raise CannotObserve(f"cannot read {self.place}: {said.err.strip()}", mend=f"ls -l {FOLDER} on the host")
+            raise CannotObserve(f"cannot read {self.place}: {said.err.strip()}", hint=f"ls -l {FOLDER} on the host")
         if not said.out.strip():
             return None
         raw = base64.b64decode(said.out)
@@ -81,5 +81,5 @@ class HostClaim:
             reason = "somebody else writes it" if said.status == _BUSY else said.err.strip().rpartition("\n")[2]
             raise PlatformRefused(
                 f"cannot write {self.place}: {reason}",
-                mend=f"make the folder there for the user who comes in: install -d -o USER -m 750 {FOLDER}",
+                hint=f"make the folder there for the user who comes in: install -d -o USER -m 750 {FOLDER}",
             )

@@ -83,12 +83,12 @@ class Trips:
             except BaseException:  # Ctrl-C while collecting: nobody else must wait for ever
                 with self._changed:
                     left, self._waiting = self._waiting, []
-                _answer_open(left, CannotObserve(_CUT, mend="ask again"))
+                _answer_open(left, CannotObserve(_CUT, hint="ask again"))
                 raise
         question.answered.wait()  # whoever travels answers each question, whatever happens
         if question.said is None:
-            reason = question.broken or CannotObserve(_CUT, mend="ask again")
-            raise CannotObserve(reason.reason, mend=reason.mend)
+            reason = question.broken or CannotObserve(_CUT, hint="ask again")
+            raise CannotObserve(reason.reason, hint=reason.hint)
         return question.said
 
     def _travel(self) -> None:
@@ -119,7 +119,7 @@ class Trips:
                     _answer_open(load, broken)
         finally:
             for load in loads:
-                _answer_open(load, CannotObserve(_CUT, mend="look at the host's load"))
+                _answer_open(load, CannotObserve(_CUT, hint="look at the host's load"))
             with self._changed:
                 self._under_way -= 1
                 self._changed.notify_all()
@@ -135,7 +135,7 @@ class Trips:
         for number, question in enumerate(load):
             if number in answers and answers[number].status != TIMED_OUT:
                 question.answer(answers[number])
-        _answer_open(load, CannotObserve(self._slow, mend="look at the host's load"))
+        _answer_open(load, CannotObserve(self._slow, hint="look at the host's load"))
 
 
 def together(scripts: Sequence[str], mark: str, limit_s: float) -> str:

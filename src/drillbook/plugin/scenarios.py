@@ -228,7 +228,7 @@ class Scenarios:
         try:
             rows = clean_up_after(session.claim, environment.systems.values(), budget_s=_OTHERS_S, say=self._say)
         except (CannotObserve, PlatformRefused) as error:
-            self._say(f"test keys of runs before may be left: {error.reason}; {error.mend}")
+            self._say(f"test keys of runs before may be left: {error.reason}; {error.hint}")
             return
         for row in rows:
             self._tell(OthersKeysDeleted(**asdict(row)))

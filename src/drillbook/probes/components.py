@@ -41,7 +41,7 @@ class Components(ReadingProbe[Listing]):
         platform = platform_of(target.system)
         lists = platform.can(Lists)  # type: ignore[type-abstract] # a protocol is asked for by its type
         if isinstance(lists, Missing):
-            raise CannotObserve(lists.reason, mend="run where the platform can be listed")
+            raise CannotObserve(lists.reason, hint="run where the platform can be listed")
         declares = platform.can(Declares)  # type: ignore[type-abstract] # as above
         listed = lists.list_instances()
         if isinstance(declares, Missing):

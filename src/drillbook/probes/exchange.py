@@ -137,7 +137,7 @@ class Exchange:
             size += len(part)
             if size > self._largest:
                 raise CannotObserve(
-                    f"a body of more than {self._largest >> 20} MiB", mend="check that the address is the service's"
+                    f"a body of more than {self._largest >> 20} MiB", hint="check that the address is the service's"
                 )
         self.took_s = time.perf_counter() - self._began
         self.read_at = clock.now()

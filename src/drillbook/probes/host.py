@@ -61,7 +61,7 @@ class HostResources(ReadingProbe[Resources]):
                 load_share=os.getloadavg()[0] / (os.cpu_count() or 1),
             )
         except OSError as error:
-            raise CannotObserve(str(error), mend="run the preflight on the host itself") from None
+            raise CannotObserve(str(error), hint="run the preflight on the host itself") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Ports(ReadingProbe[PortStates]):
         """Bind and release. Raises CannotObserve for an empty list and for a port that we may not bind."""
         if not target.system.preflight.ports:
             raise CannotObserve(
-                "the environment names no ports", mend=f"set systems.{target.system.name}.preflight.ports"
+                "the environment names no ports", hint=f"set systems.{target.system.name}.preflight.ports"
             )
         if run := remote_host.on_host(target.system):
             heard = remote_host.listening(run)
@@ -132,7 +132,7 @@ class Names(ReadingProbe[Resolutions]):
         if not target.system.preflight.resolve:
             raise CannotObserve(
                 "the environment names no hosts to resolve",
-                mend=f"set systems.{target.system.name}.preflight.resolve to the dependencies' names",
+                hint=f"set systems.{target.system.name}.preflight.resolve to the dependencies' names",
             )
         if run := remote_host.on_host(target.system):
             known = remote_host.resolved(run, target.system.preflight.resolve)
@@ -187,6 +187,6 @@ def _is_free(port: int) -> bool:
             if error.errno == errno.EADDRINUSE:
                 return False
             raise CannotObserve(
-                f"port {port}: {error.strerror}", mend="run the preflight with the service's rights"
+                f"port {port}: {error.strerror}", hint="run the preflight with the service's rights"
             ) from None
     return True

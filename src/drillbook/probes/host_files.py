@@ -77,7 +77,7 @@ class HostFiles(ReadingProbe[FilesReading]):
         """Ask everything at once. Raises CannotObserve when there is no host or it does not answer."""
         run = on_host(target.system)
         if run is None:
-            raise CannotObserve("the environment names no host to look at", mend=_NO_HOST_MEND)
+            raise CannotObserve("the environment names no host to look at", hint=_NO_HOST_MEND)
         return _parse(run(self._script()))
 
     def _script(self) -> str:

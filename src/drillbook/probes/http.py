@@ -212,7 +212,7 @@ def parsed(answer: Answer, text: str) -> Answer:
     try:
         return replace(answer, body=loads(text))
     except RecursionError:
-        raise CannotObserve("a body nested too deep to be read", mend="look at it by hand") from None
+        raise CannotObserve("a body nested too deep to be read", hint="look at it by hand") from None
     except ValueError:
         return replace(answer, text=text[:_EXCERPT])
 

@@ -36,11 +36,11 @@ def blame_answer(
     if status == TOO_MANY_REQUESTS:
         raise CannotObserve(
             "429 Too Many Requests, which our own requests may have caused",
-            mend=f"set {access.key}.max_rps below the limit of the service",
+            hint=f"set {access.key}.max_rps below the limit of the service",
         )
     if status == UNAUTHORIZED and access.logs_in:
         raise CannotObserve(
             "401 Unauthorized: the service does not take the login that the environment file names",
-            mend=f"check token, basic and the headers by reference in {access.key}",
+            hint=f"check token, basic and the headers by reference in {access.key}",
         )
     outbound.blame_proxys_answer(proxy, address, status, headers)

@@ -256,7 +256,7 @@ class ConfigMap(ClusterProbe[ConfigMapState]):
 
 def _cluster(target: Target) -> Cluster:
     if target.system.cluster is None:
-        raise CannotObserve("the environment names no cluster", mend='set platform = "kubernetes"')
+        raise CannotObserve("the environment names no cluster", hint='set platform = "kubernetes"')
     return target.system.cluster
 
 

@@ -77,18 +77,18 @@ class Logs(ReadingProbe[LogReading]):
         reads = platform.can(ReadsLogs)  # type: ignore[type-abstract] # a protocol is asked for by its type
         lists = platform.can(Lists)  # type: ignore[type-abstract] # as above
         if isinstance(reads, Missing):
-            raise CannotObserve(reads.reason, mend="read the log where the service runs")
+            raise CannotObserve(reads.reason, hint="read the log where the service runs")
         assert target.instance is not None
         text = reads.read_log(target.instance, limit_bytes=_LIMIT_BYTES)
         if not any(line.strip() for line in text.lines):
-            raise CannotObserve("the log is empty", mend="check that the service logs to this place")
+            raise CannotObserve("the log is empty", hint="check that the service logs to this place")
         started_at, start_unknown = None, ""
         try:
             if not isinstance(lists, Missing):
                 states = lists.list_instances()
                 started_at = next((found.started_at for found in states if found.name == target.name), None)
         except CannotObserve as error:  # what was read is there all the same
-            start_unknown = f"{error.reason}; {error.mend}"
+            start_unknown = f"{error.reason}; {error.hint}"
         read = sort(text, taken_at=clock.now(), started_at=started_at, seek=self.seek)
         if started_at is None or len(read.since_start) == len(self.seek):
             return replace(read, start_unknown=start_unknown)

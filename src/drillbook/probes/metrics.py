@@ -50,7 +50,7 @@ class Metrics(ReadingProbe[Exposition]):
         if url is None:
             raise CannotObserve(
                 "the environment names no metrics address",
-                mend=f"set metrics for {target.name} under systems.{target.system.name}.api",
+                hint=f"set metrics for {target.name} under systems.{target.system.name}.api",
             )
         assert target.instance is not None
         if self.after is not None and target.instance.url:
@@ -68,7 +68,7 @@ def parse(text: str) -> dict[str, Family]:
         return families(text)
     except NotMetrics as error:
         raise CannotObserve(
-            f"not a Prometheus exposition: {error}", mend="check the metrics address in the environment file"
+            f"not a Prometheus exposition: {error}", hint="check the metrics address in the environment file"
         ) from None
 
 

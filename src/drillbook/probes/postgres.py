@@ -80,7 +80,7 @@ class Postgres(ReadingProbe[PostgresState]):
 
         url = target.system.postgres_url
         address, check = reached(target.system, "postgres", url.reveal() if isinstance(url, Secret) else url or "")
-        mend = f"check systems.{target.system.name}.postgres.url"
+        hint = f"check systems.{target.system.name}.postgres.url"
         silent = threading.Event()
         try:
             with (
@@ -91,15 +91,15 @@ class Postgres(ReadingProbe[PostgresState]):
                 rows = connection.execute(_BACKENDS).fetchall()
                 limit = connection.execute("SHOW max_connections").fetchone()
         except psycopg.ProgrammingError as error:  # the address itself is malformed, or rights are missing
-            raise CannotObserve(_first_line(error), mend=mend) from None
+            raise CannotObserve(_first_line(error), hint=hint) from None
         except psycopg.OperationalError as error:
             text = _first_line(error)
             if any(word in text for word in _ABOUT_US):
-                raise CannotObserve(text, mend=mend) from None
+                raise CannotObserve(text, hint=hint) from None
             check()
             return PostgresState(accepting=False, failure=_SILENT if silent.is_set() else text)
         except psycopg.Error as error:
-            raise CannotObserve(_first_line(error), mend=mend) from None
+            raise CannotObserve(_first_line(error), hint=hint) from None
         return PostgresState(
             accepting=True,
             backends={str(name): int(count) for name, count in rows},

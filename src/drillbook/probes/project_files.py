@@ -49,14 +49,14 @@ class ProjectFiles(ReadingProbe[Files]):
         """Look. Raises CannotObserve when no directory is named or it cannot be read."""
         directory = target.system.compose.directory if target.system.compose else None
         if directory is None:
-            raise CannotObserve("the environment names no project directory", mend="set directory under [compose]")
+            raise CannotObserve("the environment names no project directory", hint="set directory under [compose]")
         try:
             names = {path.name for path in directory.iterdir()}
             text = (directory / ".env").read_text("utf-8") if ".env" in names else ""
         except OSError as error:
-            raise CannotObserve(_why(directory, error), mend="run where the project is, as its user") from None
+            raise CannotObserve(_why(directory, error), hint="run where the project is, as its user") from None
         except UnicodeDecodeError:
-            raise CannotObserve(f"{directory}/.env is not UTF-8 text", mend="write it anew") from None
+            raise CannotObserve(f"{directory}/.env is not UTF-8 text", hint="write it anew") from None
         found = _values(text)
         return Files(
             directory=str(directory),

@@ -67,37 +67,37 @@ class Targets(ReadingProbe[Watched]):
     def observe(self, target: Target) -> Watched:
         """Ask. Raises CannotObserve when Prometheus does not answer in full: it is the eye, not the patient."""
         system = target.system
-        mend = f"start Prometheus, or set systems.{system.name}.prometheus.url"
+        hint = f"start Prometheus, or set systems.{system.name}.prometheus.url"
         if system.prometheus_url is None:
-            raise CannotObserve("the environment names no Prometheus", mend=mend)
+            raise CannotObserve("the environment names no Prometheus", hint=hint)
         address, blame = reached(system, "prometheus", system.prometheus_url)
         watcher = Target(system, "prometheus", Instance("prometheus", address))
         answer = request(watcher, "GET", address + _PATH, access=system.prometheus_access)
         if answer.failure is not None:
             blame()
-        rows = _whole(answer, mend)
+        rows = _whole(answer, hint)
         now = dt.datetime.now(dt.UTC)
         return Watched(self.job, tuple(_scraped(row, now) for row in rows if _labels(row).get("job") == self.job))
 
 
-def _whole(answer: Answer, mend: str) -> list[dict[str, Any]]:
+def _whole(answer: Answer, hint: str) -> list[dict[str, Any]]:
     """Return the targets. Raises CannotObserve for an answer that is none, or that is not all there is."""
     status, rows = answer.get("status"), answer.get("data.activeTargets")
     if answer.status != _OK or status != "success":
         said = answer.get("error") or (f"status {status}" if status else "no answer of Prometheus' API")
-        raise CannotObserve(f"Prometheus: {answer.summary()}, {str(said)[:_SAID]}", mend=mend)
+        raise CannotObserve(f"Prometheus: {answer.summary()}, {str(said)[:_SAID]}", hint=hint)
     warnings = answer.get("warnings")
     if warnings:
         first = warnings[0] if isinstance(warnings, list) else warnings
         raise CannotObserve(
             f"Prometheus warns that its answer may be incomplete: {str(first)[:_SAID]}",
-            mend="mend what it warns of, or name a Prometheus that sees all targets itself",
+            hint="mend what it warns of, or name a Prometheus that sees all targets itself",
         )
     if not isinstance(rows, list):
-        raise CannotObserve(f"Prometheus: {answer.summary()}, no list of targets", mend=mend)
+        raise CannotObserve(f"Prometheus: {answer.summary()}, no list of targets", hint=hint)
     targets = [row for row in rows if isinstance(row, dict) and isinstance(row.get("labels"), dict)]
     if len(targets) < len(rows):
-        raise CannotObserve("Prometheus lists a target without labels: whose it is cannot be told", mend=mend)
+        raise CannotObserve("Prometheus lists a target without labels: whose it is cannot be told", hint=hint)
     return targets
 
 

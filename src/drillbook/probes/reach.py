@@ -32,7 +32,7 @@ def reached(system: System, component: str, address: str) -> tuple[str, Callable
         return address, lambda: None
     found = platform_of(system).can(Reaches)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if isinstance(found, Missing):
-        raise CannotObserve(found.reason, mend=f"leave through out of systems.{system.name}.{component}")
+        raise CannotObserve(found.reason, hint=f"leave through out of systems.{system.name}.{component}")
     way = found.reach(component, addresses.hostname(address))
     if way is None:
         return address, lambda: None

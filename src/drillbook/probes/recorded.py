@@ -163,5 +163,5 @@ class Recorded(ReadingProbe[V], Generic[V]):
     def observe(self, target: Target) -> V:
         """Refuse: only the scenario itself can record this."""
         raise CannotObserve(
-            f"{target.system.name}: nobody recorded {self.name}", mend="run the scenario that records it"
+            f"{target.system.name}: nobody recorded {self.name}", hint="run the scenario that records it"
         )

@@ -100,7 +100,7 @@ def _asked(target: Target, ask: Callable[[redis.Redis], V]) -> V | str:
 
     url = target.system.redis_url
     address, check = reached(target.system, "redis", url.reveal() if isinstance(url, Secret) else url or "")
-    mend = f"check systems.{target.system.name}.redis.url"
+    hint = f"check systems.{target.system.name}.redis.url"
     try:
         with redis.Redis.from_url(
             address,
@@ -112,11 +112,11 @@ def _asked(target: Target, ask: Callable[[redis.Redis], V]) -> V | str:
         ) as client:
             return ask(client)
     except (redis.AuthenticationError, redis.ResponseError, ValueError) as error:
-        raise CannotObserve(str(error), mend=mend) from None
+        raise CannotObserve(str(error), hint=hint) from None
     except (redis.ConnectionError, redis.TimeoutError) as error:
         refused = outbound.refusal(error)
         if outbound.is_about_our_files(error) or (refused is not None and refused.by_server):
-            raise CannotObserve(str(error), mend=f"{mend} and the files of its ssl_ options") from None
+            raise CannotObserve(str(error), hint=f"{hint} and the files of its ssl_ options") from None
         check()
         return str(error)
 

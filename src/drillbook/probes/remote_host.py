@@ -45,7 +45,7 @@ def resources(run: Callable[[str], str], data_dir: Path) -> tuple[int, str, int,
         free, folder, memory_kib, load, processors = text.splitlines()
         return int(free), folder, int(memory_kib) * _KIB, float(load) / int(processors)
     except ValueError:
-        raise CannotObserve(f"unexpected figures: {text[:200]!r}", mend="run df, nproc on the host by hand") from None
+        raise CannotObserve(f"unexpected figures: {text[:200]!r}", hint="run df, nproc on the host by hand") from None
 
 
 def listening(run: Callable[[str], str]) -> frozenset[int]:
@@ -54,7 +54,7 @@ def listening(run: Callable[[str], str]) -> frozenset[int]:
     try:
         return frozenset(int(line.split()[3].rpartition(":")[2]) for line in text.splitlines() if line.strip())
     except (ValueError, IndexError):
-        raise CannotObserve(f"unexpected sockets: {text[:200]!r}", mend="run ss -Hltn on the host by hand") from None
+        raise CannotObserve(f"unexpected sockets: {text[:200]!r}", hint="run ss -Hltn on the host by hand") from None
 
 
 def resolved(run: Callable[[str], str], names: Sequence[str]) -> dict[str, bool]:

@@ -43,5 +43,5 @@ class Units(ReadingProbe[UnitsReading]):
         """Ask. Raises CannotObserve when systemd does not answer."""
         describes = platform_of(target.system).can(DescribesUnits)  # type: ignore[type-abstract] # asked by its type
         if isinstance(describes, Missing):
-            raise CannotObserve(describes.reason, mend="name the host and its units in the environment file")
+            raise CannotObserve(describes.reason, hint="name the host and its units in the environment file")
         return UnitsReading(describes.units())

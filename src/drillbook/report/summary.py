@@ -223,7 +223,7 @@ def _line(one: StatementJudged) -> Line:
         duration_ms=one.duration_ms,
         runbook=one.heading,
         statement=one.statement,
-        remedy=one.mend or one.advice,
+        remedy=one.hint or one.advice,
         severity=one.severity,
         excuse=one.excuse,
     )

@@ -287,7 +287,7 @@ def measure(samples: Iterable[Sample], rules: Rules) -> Availability:
     whole = settled(samples)
     seen = tuple(sample for sample in whole if not _undecided(sample, rules))
     if not seen:
-        raise CannotObserve("no sample has finished", mend="sample for longer, and before the fault")
+        raise CannotObserve("no sample has finished", hint="sample for longer, and before the fault")
     slips = [sample for sample in seen if _slipped(sample, rules)]
     worst_slip_ms = max((sample.late_ms for sample in slips), default=0.0)
     qualities = Counter(quality(sample, rules) for sample in seen)

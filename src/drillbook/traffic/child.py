@@ -168,16 +168,16 @@ class Child:
         return rows
 
     def _died(self) -> CannotObserve:
-        mend = f"read {self.file} for what was seen until then"
+        hint = f"read {self.file} for what was seen until then"
         if self._process is None:
-            return CannotObserve(f"{self._module} was not started", mend="call start() first")
+            return CannotObserve(f"{self._module} was not started", hint="call start() first")
         if self._ended is not None and self._ended.get("reason") == "max_duration":
             return CannotObserve(
                 f"{self._module} came to the end of max_duration_s before it was stopped",
-                mend=f"raise max_duration_s; {mend}",
+                hint=f"raise max_duration_s; {hint}",
             )
         status = self._process.poll()
-        return CannotObserve(f"{self._module} ended by itself with status {status}{self._last_words()}", mend=mend)
+        return CannotObserve(f"{self._module} ended by itself with status {status}{self._last_words()}", hint=hint)
 
     def _close_said(self) -> None:
         if self._said is not None:

@@ -432,7 +432,7 @@ def _unacknowledged(sock: socket.socket) -> int:
 def _not_in_flight(reason: str) -> CannotObserve:
     return CannotObserve(
         f"not all requests could be put in flight: {reason}",
-        mend="check that the service is up and takes requests of this kind before stopping it",
+        hint="check that the service is up and takes requests of this kind before stopping it",
     )
 
 

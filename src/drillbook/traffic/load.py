@@ -220,17 +220,17 @@ class _Locust:
         self.said.seek(0)
         words = self.said.read().decode(errors="replace").strip()
         tail = f": {words[-_TAIL:]}" if words else ""
-        return CannotObserve(reason + tail, mend=f"run the locustfile by hand; {self.keys} may be left")
+        return CannotObserve(reason + tail, hint=f"run the locustfile by hand; {self.keys} may be left")
 
 
 def _require_locust() -> None:
     if importlib.util.find_spec("locust") is None:
-        raise CannotObserve("Locust is not installed", mend="install it: pip install 'drillbook[load]'")
+        raise CannotObserve("Locust is not installed", hint="install it: pip install 'drillbook[load]'")
 
 
 def _service(system: System) -> Service:
     if not any(instance.url for instance in system.ways_in):
-        raise CannotObserve("the environment names no address of the API", mend="set its url or instances")
+        raise CannotObserve("the environment names no address of the API", hint="set its url or instances")
     return Service.of(system.ways_in)
 
 
@@ -238,7 +238,7 @@ def _service(system: System) -> Service:
 def _started(profile: LoadProfile, system: System) -> Iterator[_Locust]:
     """Start Locust, and end it in good order or by force."""
     if system.scratch_namespace is None:
-        raise CannotObserve("the environment allows no writes", mend="set [mutations] allowed and namespace")
+        raise CannotObserve("the environment allows no writes", hint="set [mutations] allowed and namespace")
     address = _service(system).address()
     report_read, report_write = os.pipe()
     lifeline_read, lifeline_write = os.pipe()
@@ -328,10 +328,10 @@ def _follow(
             case "failed":
                 raise CannotObserve(
                     f"the load could not be set up: {row['reason']}",
-                    mend="look at the service's health first; the load was not sent",
+                    hint="look at the service's health first; the load was not sent",
                 )
             case "broken":
-                raise CannotObserve(row["reason"], mend=row["mend"])
+                raise CannotObserve(row["reason"], hint=row["hint"])
             case "end" if account is not None:
                 if row["left"]:
                     progress(f"load {profile.name}: {row['left']} of the {locust.keys} may be left")

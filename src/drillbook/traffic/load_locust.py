@@ -171,7 +171,7 @@ class _Run:
             self._give_up(environment)
             return
         except outbound.ProxyFailed as failure:
-            self.say("broken", reason=failure.reason, mend=failure.mend)
+            self.say("broken", reason=failure.reason, hint=failure.hint)
             self._give_up(environment)
             return
         self._conductor = gevent.spawn(self._conduct, environment, dispatch)
@@ -236,7 +236,7 @@ class _Run:
         dispatch.give_up()
         teller.kill()
         if dispatch.proxy_failed is not None:
-            self.say("broken", reason=dispatch.proxy_failed.reason, mend=dispatch.proxy_failed.mend)
+            self.say("broken", reason=dispatch.proxy_failed.reason, hint=dispatch.proxy_failed.hint)
             self._give_up(environment)
             return
         total = environment.stats.total

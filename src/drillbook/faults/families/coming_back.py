@@ -70,11 +70,11 @@ class _Back:
         """Return the instances' states. Raises CannotObserve, and TargetGone when all of the system is gone."""
         states = listed(self.system)
         if not states:
-            raise TargetGone(f"nothing of {self.system.name} is there any more", mend="look at the platform")
+            raise TargetGone(f"nothing of {self.system.name} is there any more", hint="look at the platform")
         found = tuple(state for state in states if state.name in self.names)
         if len(found) != len(set(self.names)):
             expected = ", ".join(self.names)
-            raise CannotObserve(f"expected {expected}, found {shown(found)}", mend="look at the platform")
+            raise CannotObserve(f"expected {expected}, found {shown(found)}", hint="look at the platform")
         return found
 
 
@@ -87,7 +87,7 @@ def _each(act: Callable[[str], None], names: list[str]) -> None:
         except PlatformRefused as error:
             failed.append(error)
     if failed:
-        raise PlatformRefused("; ".join(error.reason for error in failed), mend=failed[0].mend)
+        raise PlatformRefused("; ".join(error.reason for error in failed), hint=failed[0].hint)
 
 
 def _parse(data: Mapping[str, Json], out_of: str) -> _Back:

@@ -40,7 +40,7 @@ class ScaleToZero:
         if replicas < 1 or len(before) != replicas or not all(state.running for state in before):
             raise PlatformRefused(
                 f"{replicas} copies of {component} are asked for, and there are: {shown(before)}",
-                mend="wait until as many run as are asked for",
+                hint="wait until as many run as are asked for",
             )
         return cls(system, component, before, replicas, kill)
 
@@ -68,7 +68,7 @@ class ScaleToZero:
         try:
             wait_until(self.in_effect, what=f"the end of {self.component}", timeout_s=_END_S, every_s=0.2)
         except TimedOut as error:
-            raise PlatformRefused(f"{self.name}: {error}", mend="look at what does not end") from None
+            raise PlatformRefused(f"{self.name}: {error}", hint="look at what does not end") from None
 
     def _kill_what_is_left(self) -> None:
         kills = ask(self.system, Kills)

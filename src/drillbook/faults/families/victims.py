@@ -47,10 +47,10 @@ class Victims:
         before = tuple(state for state in known if name in (state.name, state.component))
         if not before:
             names = ", ".join(dict.fromkeys(word for state in known for word in (state.name, state.component)))
-            raise PlatformRefused(f"there is no instance or component {name!r}", mend=f"there are {names}")
+            raise PlatformRefused(f"there is no instance or component {name!r}", hint=f"there are {names}")
         for state in before:
             if not state.running:
-                raise PlatformRefused(f"{state.name} is {state.state} already", mend="bring it back first")
+                raise PlatformRefused(f"{state.name} is {state.state} already", hint="bring it back first")
         total = sum(state.component == before[0].component for state in known)
         return cls(system, name, before, total)
 
@@ -137,7 +137,7 @@ def replaces(system: System) -> bool:
     if not isinstance(starts, Missing):
         return False
     if isinstance(platform.can(Scales), Missing):
-        raise PlatformRefused(starts.reason, mend="choose a fault that this platform can undo")
+        raise PlatformRefused(starts.reason, hint="choose a fault that this platform can undo")
     return True
 
 

@@ -74,7 +74,7 @@ class Answer:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise CannotObserve("the API answered something that is no JSON object", mend=_LOGIN_MEND)
+            raise CannotObserve("the API answered something that is no JSON object", hint=_LOGIN_MEND)
         return found
 
 
@@ -95,7 +95,7 @@ class Api:
         if cluster.server not in (None, self.server):
             raise CannotObserve(
                 f"the kubeconfig leads to {self.server} now, and this belongs to {cluster.server}",
-                mend="use the kubeconfig and the context that the run had",
+                hint="use the kubeconfig and the context that the run had",
             )
 
     def port_forward(self, pod: str, port: int) -> Any:
@@ -154,11 +154,11 @@ class Api:
             response = self._opened(method, path, query, body, content_type, silence_s=ANSWER_S)
             answer = Answer(int(response.status), response.read().decode("utf-8", errors="replace"))
         except Exception as error:  # noqa: BLE001 - urllib3's, ssl's and the client's own: all say that we cannot see
-            raise CannotObserve(f"{what}: {_reason(error)}", mend=_LOGIN_MEND) from None
+            raise CannotObserve(f"{what}: {_reason(error)}", hint=_LOGIN_MEND) from None
         if answer.status in _REFUSED:
-            raise Refused(f"{what}: {answer.status} {_message(answer)}", mend="give this account the right, or log in")
+            raise Refused(f"{what}: {answer.status} {_message(answer)}", hint="give this account the right, or log in")
         if not (answer.ok or answer.status in (_ABSENT, _CONFLICT)):
-            raise CannotObserve(f"{what}: {answer.status} {_message(answer)}", mend="look at the API server")
+            raise CannotObserve(f"{what}: {answer.status} {_message(answer)}", hint="look at the API server")
         return answer
 
     def clock_s(self) -> float:
@@ -173,7 +173,7 @@ class Api:
             response.read()
             return parsedate_to_datetime(str(response.getheader("Date"))).timestamp()
         except Exception as error:  # noqa: BLE001 - as in send; a missing date is a ValueError
-            raise CannotObserve(f"{what}: {_reason(error)}", mend=_LOGIN_MEND) from None
+            raise CannotObserve(f"{what}: {_reason(error)}", hint=_LOGIN_MEND) from None
 
     def lines(self, path: str, *, silence_s: float, **query: Any) -> Iterator[str]:
         """Yield the lines of an answer as they come: of a watch, or of a log that is followed.
@@ -198,10 +198,10 @@ class Api:
                     yield from (line.decode("utf-8", errors="replace") for line in whole)
                 return
         except Exception as error:  # noqa: BLE001 - as in send
-            raise CannotObserve(f"{what}: {_reason(error)}", mend=_LOGIN_MEND) from None
+            raise CannotObserve(f"{what}: {_reason(error)}", hint=_LOGIN_MEND) from None
         if status == _GONE:
-            raise Gone(f"{what}: 410", mend="list again")
-        raise CannotObserve(f"{what}: {status}", mend=_LOGIN_MEND)
+            raise Gone(f"{what}: 410", hint="list again")
+        raise CannotObserve(f"{what}: {status}", hint=_LOGIN_MEND)
 
     def _opened(
         self,
@@ -236,7 +236,7 @@ class Api:
         while True:
             page = self.get(path, limit=_PAGE, **({"continue": token} if token else {}), **query)
             if page is None:
-                raise CannotObserve(f"GET {path}: 404, the API serves no such list", mend="look at the API server")
+                raise CannotObserve(f"GET {path}: 404, the API serves no such list", hint="look at the API server")
             found += page.get("items") or []
             token = (page.get("metadata") or {}).get("continue") or ""
             if not token:
@@ -279,7 +279,7 @@ def _client(cluster: Cluster) -> ApiClient:
         from kubernetes import client, config, stream  # noqa: F401, PLC0415 - half a second, paid before any clock runs
     except ImportError:
         raise CannotObserve(
-            "the Python client of Kubernetes is not installed", mend="pip install 'drillbook[kubernetes]'"
+            "the Python client of Kubernetes is not installed", hint="pip install 'drillbook[kubernetes]'"
         ) from None
 
     paths = _paths(cluster)
@@ -289,7 +289,7 @@ def _client(cluster: Cluster) -> ApiClient:
         settings.retries = False
         return client.ApiClient(configuration=settings)
     if not any(path.is_file() for path in paths):
-        raise CannotObserve(f"there is no kubeconfig at {', '.join(map(str, paths))}", mend=_LOGIN_MEND)
+        raise CannotObserve(f"there is no kubeconfig at {', '.join(map(str, paths))}", hint=_LOGIN_MEND)
     try:
         merged = _plain(config.kube_config.KubeConfigMerger(os.pathsep.join(map(str, paths))).config)
         plugin = _limit_plugins(merged)
@@ -297,10 +297,10 @@ def _client(cluster: Cluster) -> ApiClient:
         config.load_kube_config_from_dict(merged, context=cluster.context, client_configuration=settings)
     except Exception as error:  # noqa: BLE001 - yaml's, the client's own and AttributeError for a file without a config
         shown = ", ".join(map(str, paths))
-        raise CannotObserve(f"kubeconfig {shown}: {_reason(error)}", mend=_LOGIN_MEND) from None
+        raise CannotObserve(f"kubeconfig {shown}: {_reason(error)}", hint=_LOGIN_MEND) from None
     if plugin and not (settings.api_key or settings.cert_file):
         raise CannotObserve(
-            f"the credential plugin {plugin} gave no credential within {PLUGIN_S:g} s", mend=_LOGIN_MEND
+            f"the credential plugin {plugin} gave no credential within {PLUGIN_S:g} s", hint=_LOGIN_MEND
         )
     settings.retries = False
     return client.ApiClient(configuration=settings)

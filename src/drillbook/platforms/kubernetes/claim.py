@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NAME = "drillbook-claim"
 _KEY = "claim.json"
 _CONFLICT = 409
-_MEND = f"give this account get, update and delete on configmap {NAME}, and create on configmaps, in the namespace"
+_HINT = f"give this account get, update and delete on configmap {NAME}, and create on configmaps, in the namespace"
 
 
 class NamespaceClaim:
@@ -64,4 +64,4 @@ class NamespaceClaim:
         if answer.status == _CONFLICT or answer.absent:
             raise Changed(self.place)
         if not answer.ok:
-            raise PlatformRefused(f"{self.place}: {answer.status}", mend=_MEND)
+            raise PlatformRefused(f"{self.place}: {answer.status}", hint=_HINT)

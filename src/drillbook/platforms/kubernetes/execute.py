@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .api import Api, Object
 
 _STATUS_CHANNEL = 3
-_MEND = "try the same by hand: kubectl exec"
+_HINT = "try the same by hand: kubectl exec"
 
 
 def in_pod(api: Api, pod: str, command: tuple[str, ...], *, limit_s: float) -> Executed:
@@ -26,11 +26,11 @@ def in_pod(api: Api, pod: str, command: tuple[str, ...], *, limit_s: float) -> E
     try:
         ended = limited(lambda: api.execute(pod, command), what=what, limit_s=limit_s)
     except TimedOut as error:
-        raise PlatformRefused(str(error), mend="look into the pod") from None
+        raise PlatformRefused(str(error), hint="look into the pod") from None
     except Exception as error:  # noqa: BLE001 - the library wraps whatever the websocket raises
         lines = str(getattr(error, "reason", None) or error).strip().splitlines()
         reason = lines[0].partition(" -+-+- ")[0] if lines else type(error).__name__  # headers follow that sign
-        raise PlatformRefused(f"{what}: {reason}", mend=_MEND) from None
+        raise PlatformRefused(f"{what}: {reason}", hint=_HINT) from None
     return Executed(_exit_code(ended, what), str(ended.read_all()))
 
 
@@ -39,11 +39,11 @@ def _exit_code(ended: Any, what: str) -> int:
     try:
         status: Object = json.loads(ended.read_channel(_STATUS_CHANNEL))
     except ValueError:
-        raise PlatformRefused(f"{what}: the API does not say how it ended", mend=_MEND) from None
+        raise PlatformRefused(f"{what}: the API does not say how it ended", hint=_HINT) from None
     if status.get("status") == "Success":
         return 0
     causes = (status.get("details") or {}).get("causes") or []
     code = next((cause["message"] for cause in causes if cause.get("reason") == "ExitCode"), None)
     if code is None:
-        raise PlatformRefused(f"{what}: {str(status.get('message'))[:300]}", mend=_MEND)
+        raise PlatformRefused(f"{what}: {str(status.get('message'))[:300]}", hint=_HINT)
     return int(code)

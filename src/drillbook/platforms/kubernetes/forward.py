@@ -18,7 +18,7 @@ _MOST_CONNECTIONS = 32
 _IDLE_S = 60.0
 _OPEN_S = 4.0
 _CHUNK = 1 << 16
-_MEND = (
+_HINT = (
     'give this account create and get on pods/portforward, or set reach = "address" under [kubernetes]'
     " where pod addresses can be reached"
 )
@@ -46,9 +46,9 @@ class Forward:
     def check(self) -> None:
         """Raise CannotObserve when the way to the pod, rather than the pod, is what failed."""
         if self._broken is not None:
-            raise CannotObserve(f"port-forward to {self._pod}:{self._port}: {self._broken}", mend=_MEND)
+            raise CannotObserve(f"port-forward to {self._pod}:{self._port}: {self._broken}", hint=_HINT)
         if self._opening:
-            raise CannotObserve(f"port-forward to {self._pod}:{self._port} does not open", mend=_MEND)
+            raise CannotObserve(f"port-forward to {self._pod}:{self._port} does not open", hint=_HINT)
 
     def _serve(self) -> None:
         while True:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 MARKER = "drillbook.dev/disruptible"
 _GONE_S = 10.0
-_MEND = "check the rights and the state: kubectl auth can-i --list, kubectl get pods"
+_HINT = "check the rights and the state: kubectl auth can-i --list, kubectl get pods"
 _TAIL_LINES = 20000
 _MOST_LOG_BYTES = 64 << 20
 _SEARCH_S = 5.0
@@ -142,7 +142,7 @@ class KubernetesPlatform:
         ready = [pod for pod in pods if is_ready(pod)]
         chosen = named or ready or pods
         if not chosen:
-            raise CannotObserve(f"no pod of {component} is there", mend="kubectl get pods")
+            raise CannotObserve(f"no pod of {component} is there", hint="kubectl get pods")
         return PodWay(api, _name(chosen[0]))
 
     def list_instances(self) -> tuple[InstanceState, ...]:
@@ -162,9 +162,9 @@ class KubernetesPlatform:
         query: dict[str, Any] = {"tailLines": _TAIL_LINES, "limitBytes": _MOST_LOG_BYTES, **_log_since(since_s)}
         answer = api.send("GET", path, **query)
         if not answer.ok:
-            raise CannotObserve(f"GET {path}: {answer.status}", mend="kubectl get pods")
+            raise CannotObserve(f"GET {path}: {answer.status}", hint="kubectl get pods")
         if len(answer.text) >= _MOST_LOG_BYTES:
-            raise CannotObserve(f"GET {path}: the last lines are more than {_MOST_LOG_BYTES} bytes", mend="log less")
+            raise CannotObserve(f"GET {path}: the last lines are more than {_MOST_LOG_BYTES} bytes", hint="log less")
         found, times = lines.stamped(lines.split(answer.text))
         whole = len(found) < _TAIL_LINES
         if since_s is not None:
@@ -193,7 +193,7 @@ class KubernetesPlatform:
         api = self._api()
         namespace = api.get(f"/api/v1/namespaces/{api.cluster.namespace}")
         if namespace is None:
-            raise CannotObserve(f"there is no namespace {api.cluster.namespace}", mend="check [kubernetes] namespace")
+            raise CannotObserve(f"there is no namespace {api.cluster.namespace}", hint="check [kubernetes] namespace")
         annotations = namespace["metadata"].get("annotations") or {}
         return frozenset(str(annotations.get(MARKER, "")).replace(",", " ").split())
 
@@ -228,7 +228,7 @@ class KubernetesPlatform:
         path = self._workload(component) + "/scale"
         found = self._act_api().get(path)
         if found is None:
-            raise TargetGone(f"GET {path}: 404, there is no such controller any more", mend=_MEND)
+            raise TargetGone(f"GET {path}: 404, there is no such controller any more", hint=_HINT)
         return int(found["spec"].get("replicas", 0))
 
     def scale(self, component: str, replicas: int) -> int:
@@ -249,7 +249,7 @@ class KubernetesPlatform:
         cluster = cast("Cluster", self._system.cluster)
         if name not in cluster.components:
             known = ", ".join(cluster.components)
-            raise PlatformRefused(f"restart {name}: a pod is replaced with all of its component", mend=f"name {known}")
+            raise PlatformRefused(f"restart {name}: a pod is replaced with all of its component", hint=f"name {known}")
         at = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
         self.roll_out(name, {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": at}}})
 
@@ -262,7 +262,7 @@ class KubernetesPlatform:
         try:
             template = revisions.template_before(api, path)
         except CannotObserve as error:
-            raise PlatformRefused(f"roll back {component}: {error.reason}", mend=error.mend) from None
+            raise PlatformRefused(f"roll back {component}: {error.reason}", hint=error.hint) from None
         change = [{"op": "replace", "path": "/spec/template", "value": template}]
         self._patch(api, path, change, content_type=_JSON_PATCH)
 
@@ -288,7 +288,7 @@ class KubernetesPlatform:
                 return looking
             return api_of(replace(cluster, kubeconfig=cluster.acts_with, server=looking.server))
         except CannotObserve as error:
-            raise PlatformRefused(error.reason, mend=error.mend) from None
+            raise PlatformRefused(error.reason, hint=error.hint) from None
 
     def _instance(self, api: Api, pod: Object) -> Instance:
         cluster = api.cluster
@@ -315,14 +315,14 @@ class KubernetesPlatform:
         try:
             pod = api.get(path)
             if pod is None:
-                raise PlatformRefused(f"delete {name}: there is no such pod", mend=_MEND)
+                raise PlatformRefused(f"delete {name}: there is no such pod", hint=_HINT)
             uid = str(pod["metadata"]["uid"])
             options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": grace_s}
             answer = api.send("DELETE", path, {**options, "preconditions": {"uid": uid}})
         except CannotObserve as error:
-            raise PlatformRefused(f"delete {name}: {error.reason}", mend=error.mend) from None
+            raise PlatformRefused(f"delete {name}: {error.reason}", hint=error.hint) from None
         if not answer.ok:
-            raise PlatformRefused(f"delete {name}: {answer.status}", mend=_MEND)
+            raise PlatformRefused(f"delete {name}: {answer.status}", hint=_HINT)
         return uid
 
     def _see_it_go(self, name: str, uid: str, limit_s: float) -> Object | None:
@@ -337,16 +337,16 @@ class KubernetesPlatform:
             last = mine or last
             if (isinstance(seen, Listed) and mine is None) or (isinstance(seen, Changed) and mine and seen.gone):
                 return last
-        raise PlatformRefused(f"delete {name}: it is still there after {limit_s:g} s", mend="kubectl describe pod")
+        raise PlatformRefused(f"delete {name}: it is still there after {limit_s:g} s", hint="kubectl describe pod")
 
     @staticmethod
     def _patch(api: Api, path: str, patch: Object | list[Object], *, content_type: str = _MERGE) -> None:
         try:
             answer = api.send("PATCH", path, patch, content_type=content_type)
         except CannotObserve as error:
-            raise PlatformRefused(f"PATCH {path}: {error.reason}", mend=error.mend) from None
+            raise PlatformRefused(f"PATCH {path}: {error.reason}", hint=error.hint) from None
         if not answer.ok:
-            raise PlatformRefused(f"PATCH {path}: {answer.status}", mend=_MEND)
+            raise PlatformRefused(f"PATCH {path}: {answer.status}", hint=_HINT)
 
 
 def _name(pod: Object) -> str:

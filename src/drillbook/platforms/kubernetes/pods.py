@@ -30,7 +30,7 @@ def pods_of(system: System, component: str) -> list[Object]:
     api, components = api_of(system.cluster), system.cluster.components
     if component not in components:
         raise CannotObserve(
-            f"no label is named for {component}", mend=f'set {component} = "app=..." under kubernetes.components'
+            f"no label is named for {component}", hint=f'set {component} = "app=..." under kubernetes.components'
         )
     selector = components[component]
     if system.shared is None:

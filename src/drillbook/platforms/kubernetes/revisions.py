@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _REVISION = "deployment.kubernetes.io/revision"
 _HASH = "pod-template-hash"
-_MEND = "kubectl rollout history shows the revisions that there are"
+_HINT = "kubectl rollout history shows the revisions that there are"
 
 
 def template_before(api: Api, path: str) -> Object:
@@ -28,17 +28,17 @@ def template_before(api: Api, path: str) -> Object:
         CannotObserve: the API does not answer.
     """
     if "/deployments/" not in path:
-        raise PlatformRefused(f"{path} keeps no earlier revision that could be put back", mend="name a Deployment")
+        raise PlatformRefused(f"{path} keeps no earlier revision that could be put back", hint="name a Deployment")
     found = api.get(path)
     if found is None:
-        raise PlatformRefused(f"there is no {path}", mend="kubectl get deployments")
+        raise PlatformRefused(f"there is no {path}", hint="kubectl get deployments")
     if found["spec"].get("paused"):
-        raise PlatformRefused(f"{path} is paused", mend="kubectl rollout resume")
+        raise PlatformRefused(f"{path} is paused", hint="kubectl rollout resume")
     now = _revision(found)
     owned = [one for one in api.items(api.path("replicasets", group="apps")) if _is_of(one, found["metadata"]["uid"])]
     earlier = [one for one in owned if _revision(one) < now]
     if not earlier:
-        raise PlatformRefused(f"{path} has no revision before {now}", mend=_MEND)
+        raise PlatformRefused(f"{path} has no revision before {now}", hint=_HINT)
     template: Object = copy.deepcopy(max(earlier, key=_revision)["spec"]["template"])
     (template["metadata"].get("labels") or {}).pop(_HASH, None)
     return template
@@ -52,5 +52,5 @@ def _is_of(replica_set: Object, uid: str) -> bool:
 def _revision(found: Object) -> int:
     text = (found["metadata"].get("annotations") or {}).get(_REVISION, "")
     if not str(text).isdigit():
-        raise CannotObserve(f"{found['metadata']['name']} bears no revision yet", mend="wait for its controller")
+        raise CannotObserve(f"{found['metadata']['name']} bears no revision yet", hint="wait for its controller")
     return int(text)

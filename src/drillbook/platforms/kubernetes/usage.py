@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .api import Api
 
 _METRICS = "/apis/metrics.k8s.io/v1beta1"
-_MEND = "kubectl top pods: it needs metrics-server, and knows a pod some 15 s after its start"
+_HINT = "kubectl top pods: it needs metrics-server, and knows a pod some 15 s after its start"
 _SUFFIXES = {
     "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
     "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
@@ -26,10 +26,10 @@ def of_pod(api: Api, name: str) -> Usage:
     """
     found = api.get(f"{_METRICS}/namespaces/{api.cluster.namespace}/pods/{name}")
     if found is None:
-        raise CannotObserve(f"metrics.k8s.io knows no pod {name}, or nobody serves it", mend=_MEND)
+        raise CannotObserve(f"metrics.k8s.io knows no pod {name}, or nobody serves it", hint=_HINT)
     used = [container["usage"] for container in found.get("containers") or []]
     if not used:
-        raise CannotObserve(f"metrics.k8s.io has no figures for {name}", mend=_MEND)
+        raise CannotObserve(f"metrics.k8s.io has no figures for {name}", hint=_HINT)
     return Usage(round(sum(_number(one["memory"]) for one in used)), cpu_share=sum(_number(one["cpu"]) for one in used))
 
 

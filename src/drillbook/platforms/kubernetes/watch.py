@@ -54,7 +54,7 @@ def watch(api: Api, path: str, *, limit_s: float, since: str | None = None, **qu
         if version is None:
             listed = api.get(path, **query)
             if listed is None:
-                raise CannotObserve(f"GET {path}: 404, the API serves no such list", mend="look at the API server")
+                raise CannotObserve(f"GET {path}: 404, the API serves no such list", hint="look at the API server")
             version = str(listed["metadata"]["resourceVersion"])
             yield Listed(tuple(listed.get("items") or ()))
         try:
@@ -76,6 +76,6 @@ def _events(api: Api, path: str, version: str, left_s: float, query: dict[str, A
         if event["type"] != "ERROR":
             yield event["type"], item
         elif item.get("code") == _GONE:
-            raise Gone(f"watch {path}: {item.get('message')}", mend="list again")
+            raise Gone(f"watch {path}: {item.get('message')}", hint="list again")
         else:
-            raise CannotObserve(f"watch {path}: {item.get('message')}", mend="look at the API server")
+            raise CannotObserve(f"watch {path}: {item.get('message')}", hint="look at the API server")
