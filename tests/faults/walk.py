@@ -13,11 +13,11 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from drillbook.faults import Blast, IllegalUse, Injection, Interrupts, NotRecovered, State
 from drillbook.faults.records import Record
 from drillbook.faults.undo import BadUndo, NotUndone, Undo, WatchdogDied
+from drillbook.journal.events import Event, FaultMoved
 from drillbook.model import CannotObserve
 from drillbook.platforms import PlatformRefused
 
@@ -299,10 +299,11 @@ class WalkJournal:
     world: World
     directory: Path = Path("/nowhere")
 
-    def write(self, kind: str, **data: Any) -> None:
-        world, state = self.world, str(data["state"])
-        world.must(kind == "fault", f"a record of the kind {kind}")
-        world.log.append(f"    = {state} {data['evidence']}")
+    def write(self, event: Event) -> None:
+        world = self.world
+        assert isinstance(event, FaultMoved), event
+        state = event.state
+        world.log.append(f"    = {state} {event.evidence}")
         if state != "aborted":
             world.must(state in DIAGRAM[world.states[-1]], f"from {world.states[-1]} to {state}")
             world.states.append(state)
