@@ -439,6 +439,7 @@ class Injection:
                 evidence=evidence,
                 instances=tuple(blast.instances),
                 of_total=blast.of_total,
+                system=blast.system,
             )
         )
 

@@ -299,6 +299,8 @@ class FaultMoved(Event):
     evidence: str
     instances: tuple[str, ...]
     of_total: int
+    system: str | None = None
+    """Whose instances they are; None in what was written before it was said."""
 
 
 @dataclass(frozen=True, slots=True)
