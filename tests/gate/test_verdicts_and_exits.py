@@ -60,7 +60,7 @@ def test_an_environment_that_names_no_addresses_is_unknown_and_exits_10(tmp_path
     assert set(run.verdicts().values()) == {"UNKNOWN"}
 
 
-def test_a_refused_login_is_unknown_with_the_mend_and_no_password(environment: Path, tmp_path: Path) -> None:
+def test_a_refused_login_is_unknown_with_a_hint_and_no_password(environment: Path, tmp_path: Path) -> None:
     planted = tmp_path / "url"
     address = tomllib.loads(environment.read_text())["systems"]["config-manager"]["postgres"]["url"]["file"]
     good = Path(address).read_text().strip()
