@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import journal, rows
-from .journal.events import Observed, RunBegan, StatementJudged
+from .journal.events import Observed, RunBegan, RunEnded, StatementJudged
 from .model import Facts, Observation, Outcome, Verdict, judge
 from .redaction import visible
 
@@ -44,6 +44,8 @@ class _Run:
     """By round, probe and target."""
     judged: tuple[StatementJudged, ...]
     """The last verdict of each test on each statement of a system."""
+    ended: int | None
+    """Its exit status; None when it did not end."""
 
 
 def rejudge(directory: Path) -> list[Rejudged]:
@@ -51,9 +53,11 @@ def rejudge(directory: Path) -> list[Rejudged]:
 
     Raises:
         journal.NoSuchRun: the journal is not there, damaged, or of a newer Drillbook.
-        CannotRejudge: it holds no verdict, or not the facts by which one was given.
+        CannotRejudge: it holds no verdict, or not the facts by which one was given, or its run did not end.
     """
     run = _read(directory)
+    if run.ended is None:
+        raise CannotRejudge(f"{directory.name}: the run did not end, and what it judged is not all; run it again")
     if not run.judged:
         raise CannotRejudge(f"{directory.name}: nothing was judged in this run")
     if strange := sorted({one.system for one in run.judged} - run.facts.keys()):
@@ -64,10 +68,16 @@ def rejudge(directory: Path) -> list[Rejudged]:
     return [_again(one, known.get((one.system, one.id), []), run) for one in run.judged]
 
 
+def exit_status_then(directory: Path) -> int | None:
+    """Return the exit status with which a run ended, None when it did not end. Raises journal.NoSuchRun."""
+    return _read(directory).ended
+
+
 def _read(directory: Path) -> _Run:
     facts: Mapping[str, Facts] = {}
     seen: dict[tuple[int, str, str], Observation] = {}
     judged: dict[tuple[str, str, str], StatementJudged] = {}
+    ended: int | None = None
     for record in journal.read(directory):
         match record.event:
             case RunBegan() as run:
@@ -77,7 +87,9 @@ def _read(directory: Path) -> _Run:
                 seen[one.round, reading.probe, reading.target] = reading
             case StatementJudged() as one:
                 judged[one.system, one.test, one.id] = one
-    return _Run(facts, seen, tuple(judged.values()))
+            case RunEnded() as end:
+                ended = end.exit_status
+    return _Run(facts, seen, tuple(judged.values()), ended)
 
 
 def _again(one: StatementJudged, criteria: list[Criterion[Any]], run: _Run) -> Rejudged:

@@ -172,3 +172,29 @@ def test_runs_are_found_by_id_by_path_and_as_latest(tmp_path: Path) -> None:
     assert find_run(tmp_path, run.name) == find_run(tmp_path, str(run)) == find_run(tmp_path, "latest") == run
     with pytest.raises(NoSuchRun, match=run.name):
         find_run(tmp_path, "nonsense")
+
+
+def test_what_others_lose_keeps_nothing_out_of_the_journal(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, Redactor())
+    journal.write(RunEnded(0))
+    journal.lose("report.xml: No space left on device")
+    journal.write(RunEnded(3))
+    journal.close()
+    assert [row.data for row in read(tmp_path)] == [{"exit_status": 0}, {"exit_status": 3}]
+    assert journal.unwritten == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"at": "t", "kind": "observation", "round": 1}',
+        '{"at": "t", "kind": "observation", "round": 1, "seen": "x"}',
+        '{"at": "t", "kind": "verdict", "id": "a.b"}',
+        '{"at": "t", "kind": "round", "number": 1, "good": true}',
+        '{"at": "t", "kind": "end", "exit_status": 0, "version": 1.0}',
+    ],
+)
+def test_a_damaged_record_of_an_earlier_format_is_said_with_its_line(line: str, tmp_path: Path) -> None:
+    (tmp_path / JOURNAL).write_text(f"{line}\n")
+    with pytest.raises(NoSuchRun, match=r"journal\.jsonl: line 1 is (no|a) record"):
+        list(read(tmp_path))

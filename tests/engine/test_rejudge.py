@@ -9,8 +9,9 @@ import pytest
 
 from drillbook import rows
 from drillbook.accepts import http
+from drillbook.cli import main
 from drillbook.journal import JOURNAL, Journal
-from drillbook.journal.events import Observed, RunBegan, StatementJudged
+from drillbook.journal.events import Observed, RunBegan, RunEnded, StatementJudged
 from drillbook.model import Criterion, Facts, Observation, Outcome, Severity, Verdict
 from drillbook.probes.http import Answer, Get
 from drillbook.redaction import Redactor
@@ -23,7 +24,7 @@ ROW = Criterion("config-manager.health.quick", PROBE, http.field("status", equal
 SYSTEMS = ("config-manager", "data-vault")
 
 
-def saved(directory: Path, statuses: dict[str, str], *, masked: bool = False) -> Path:
+def saved(directory: Path, statuses: dict[str, str], *, masked: bool = False, ended: int | None = 0) -> Path:
     """Write the journal of a run in which one test judged each system's health by the one row, and called it MET."""
     journal = Journal(directory, Redactor())
     facts = Facts("process", None, 2.0)
@@ -40,6 +41,8 @@ def saved(directory: Path, statuses: dict[str, str], *, masked: bool = False) ->
                 **asdict(verdict), system=system, test="t", severity=Severity.CRITICAL, round=1, readings=readings
             )
         )
+    if ended is not None:
+        journal.write(RunEnded(ended))
     journal.close()
     return directory
 
@@ -90,3 +93,20 @@ def test_each_system_is_judged_again_by_what_was_seen_of_it(tmp_path: Path, monk
     monkeypatch.setattr(rows, "cases", lambda: tuple(Case(system, ROW) for system in SYSTEMS))
     verdicts = rejudge(saved(tmp_path, {"config-manager": "sick", "data-vault": "healthy"}))
     assert [one.verdict.outcome.value for one in verdicts] == ["NOT_MET", "MET"]
+
+
+@pytest.mark.parametrize(
+    ("ended", "status", "said"),
+    [
+        (0, 0, ""),
+        (None, 4, "the run did not end"),
+        (11, 10, "the run ended with exit 11"),
+        (3, 10, "the run ended with exit 3"),
+    ],
+)
+def test_judge_is_green_for_no_run_that_was_not(
+    ended: int | None, status: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = saved(tmp_path, {"config-manager": "healthy"}, ended=ended)
+    assert main(["judge", str(directory)]) == status
+    assert said in capsys.readouterr().err

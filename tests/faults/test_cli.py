@@ -78,3 +78,20 @@ def test_a_state_directory_that_is_no_folder_and_a_name_that_is_none_are_told(
 def test_a_path_that_is_no_environments_file_is_told(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--env", "/nowhere/staging"]) == 4
     assert "/nowhere/staging:\n  no such file" in capsys.readouterr().err
+
+
+def test_what_is_undone_is_told_although_the_journal_of_its_run_is_closed_to_us(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "journal.jsonl").touch()
+    monkeypatch.setattr("drillbook.journal.Journal", closed)  # whoever runs the tests may be root, to whom none is
+    claim = LocalClaim.take("full", run="")
+    claim.put(new_record(claim, fault="kill api-1", undo=GONE, run=str(tmp_path)))
+    claim.release()
+    assert main(["recover", "--env", "full"]) == 0
+    told = capsys.readouterr().out
+    assert "undone  kill api-1" in told
+    assert "the journal of its run could not be told: Permission denied" in told

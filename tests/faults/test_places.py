@@ -474,6 +474,43 @@ def test_a_run_takes_a_place_when_it_needs_it_and_lets_go_of_all(tmp_path: Path,
     assert gate.said == []
 
 
+def test_a_run_that_was_ended_early_takes_no_other_place(environment: Environment, journal: Journal) -> None:
+    gate: Any = Terminal(environment, journal)
+    run: Any = Scenarios(SimpleNamespace(), gate)  # type: ignore[arg-type] # it asks its configuration nothing here
+    try:
+        assert gate.ask_for_load([CONFIG]) == {}
+        assert abort("two", environment.systems.values()).clean
+        (session,) = run._sessions.values()  # noqa: SLF001 - to wait for its fence
+        wait_until(lambda: session.watchdog.fenced, what="the fence", timeout_s=5)
+        assert "this run was ended early at another place" in gate.ask_for_load([VAULT])[VAULT]
+        assert holder_of("two", [VAULT]) is None
+    finally:
+        run.pytest_sessionfinish(SimpleNamespace(exitstatus=0))
+
+
+def test_a_refusal_in_the_middle_of_a_scenario_is_told_as_one(
+    environment: Environment, journal: Journal, run: Path
+) -> None:
+    """Another run may have harm in by the time that this one would inject: that is no failure of the system."""
+    gate: Any = Terminal(environment, journal)
+    scenarios: Any = Scenarios(SimpleNamespace(), gate)  # type: ignore[arg-type] # as above
+    item = SimpleNamespace(nodeid="chaos/test_x.py::test_x", user_properties=[])
+    scenarios.note_if_refused(item, ValueError("not this"))
+    scenarios.note_if_refused(item, NotPermitted("2 instances would be hit"))
+    assert [row.data for row in journals.read(run) if row.kind == "refused"] == [
+        {"test": "chaos/test_x.py::test_x", "reason": "2 instances would be hit"}
+    ]
+    assert item.user_properties == [("verdict", "refused")]
+
+
+def test_a_record_of_before_there_were_places_is_found_by_its_system(capsys: pytest.CaptureFixture[str]) -> None:
+    claim = LocalClaim.take("moved", run="")
+    claim.put(new_record(claim, fault="kill api-1", undo=gone(VAULT), run=""))
+    claim.release()
+    assert main(["recover", "--env", "moved", "--system", VAULT]) == 0
+    assert "undone  kill api-1" in capsys.readouterr().out
+
+
 def on(platform: str, **where: Any) -> str:
     return platform_of(System("any", platform, **where)).place
 

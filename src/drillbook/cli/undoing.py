@@ -14,7 +14,7 @@ from ..environment.problems import nearest
 from ..faults import Held, LeftBehind
 from ..faults import recover as recovering
 from ..faults.places import places_of
-from ..faults.records import files_of, folders_of, is_name
+from ..faults.records import files_of, folders_of, found_in, is_name
 from ..faults.undo import BadUndo
 from ..model import CannotObserve
 from ..platforms import PlatformRefused
@@ -174,16 +174,21 @@ def _described(name: str) -> _Described:
 
 def _known_systems(environment: Environment) -> frozenset[str]:
     """Return the names of those in the file, and of those that had a place of it when records were left here."""
-    before = (system for there in folders_of(environment.name) for system in there)
-    return frozenset({*environment.systems, *environment.lab_systems, *before})
+    return frozenset({*environment.systems, *environment.lab_systems, *_systems_on_record(environment.name)})
+
+
+def _systems_on_record(environment: str) -> frozenset[str]:
+    """Return the systems that this machine's folders and undo records of an environment name."""
+    folders = folders_of(environment)
+    rows = (row.system for folder in folders.values() for row in found_in(folder))
+    return frozenset({*(system for there in folders for system in there), *(name for name in rows if name)})
 
 
 def _recorded(name: str) -> _Described | None:
     """Return an environment as this machine's undo records know it, None where there are none."""
-    folders = folders_of(name)
-    if not any(files_of(folder) for folder in folders.values()):
+    if not any(files_of(folder) for folder in folders_of(name).values()):
         return None
-    return _Described(name, (), frozenset(system for there in folders for system in there))
+    return _Described(name, (), _systems_on_record(name))
 
 
 def _undone(command: str, found: Report) -> int:

@@ -27,6 +27,7 @@ from .records import (
     LocalClaim,
     files_of,
     folder_of,
+    folders_of,
     holder_in,
     holder_of,
     read_record,
@@ -230,6 +231,9 @@ def _recover_files(path: Path, budget_s: float) -> Report:
             if (holder := holder_of(name)) is not None:
                 raise Held(name, holder)
             claims.append(LocalClaim.take(name, run="", leftovers_are_fine=True))  # of the whole, so that no run begins
+            for there, folder in folders_of(name).items():
+                if there and (holder := holder_in(folder)) is not None:  # one that had begun before we took it
+                    raise Held(name, holder, there)
         rows = _all(found, lambda leftover: _heal(leftover, budget_s, remove=lambda _: leftover.path.unlink()))
     finally:
         for claim in claims:
@@ -266,14 +270,17 @@ def _heal(leftover: Leftover, budget_s: float, *, remove: Callable[[str], None])
             remove(record.id)
         except (CannotObserve, PlatformRefused) as error:
             row = replace(row, recovered=False, text=f"undone, but its record stays: {error.reason}; {error.hint}")
-    _journal(Path(record.run), row)
-    return row
+    try:
+        untold = _journal(Path(record.run), row)
+    except OSError as error:  # what is undone is undone, whoever may be told
+        untold = error.strerror
+    return replace(row, text=f"{row.text}; the journal of its run could not be told: {untold}") if untold else row
 
 
-def _journal(run: Path, row: Row) -> None:
-    """Add to the journal of the run that left it, where it still is."""
+def _journal(run: Path, row: Row) -> str | None:
+    """Add to the journal of the run that left it, where that is; return why it did not take it. Raises OSError."""
     if not (run / journals.JOURNAL).is_file():
-        return
+        return None
     journal = journals.Journal(run, Redactor())
     try:
         journal.write(
@@ -289,6 +296,7 @@ def _journal(run: Path, row: Row) -> None:
         )
     finally:
         journal.close()
+    return journal.lost
 
 
 def _signal_watchdog(folder: Path) -> bool:

@@ -111,6 +111,8 @@ class Journal:
         """The lines that the file does not have, for the run's own summary."""
         self.lost: str | None = None
         """Why the evidence on the disk is not whole, where it is not."""
+        self._torn = False
+        """Whether our own file took a line in part, or not at all: what comes after it would not be read."""
         self._fd = os.open(directory / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def write(self, event: Event) -> None:
@@ -120,9 +122,13 @@ class Journal:
         row = {"at": clock.now(), "kind": event.kind, "version": event.version, **safe}
         line = (json.dumps(row) + "\n").encode()
         with self.losing():
-            if self.lost is None and os.write(self._fd, line) < len(line):
-                self.lose("the disk is full")
-        if self.lost is not None:
+            if not self._torn:
+                self._torn = True  # until the whole line is there
+                if os.write(self._fd, line) < len(line):
+                    self.lose("the disk is full")
+                else:
+                    self._torn = False
+        if self._torn:
             self.unwritten.append(row)
 
     def lose(self, why: str) -> None:

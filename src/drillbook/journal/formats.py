@@ -47,11 +47,15 @@ def event_of(row: Any) -> Event:
     event = EVENTS.get(kind)
     if event is None:
         raise NotARecord(f'is a record of the kind "{kind}", which Drillbook {__version__} does not know: {_NEWER}')
-    if version not in range(1, event.version + 1):
+    if type(version) is not int or version not in range(1, event.version + 1):
         known = f"of which Drillbook {__version__} knows 1 to {event.version}"
         raise NotARecord(f'is a record "{kind}" of version {version}, {known}: {_NEWER}')
     for earlier in range(version, event.version):
-        said = NEXT[kind, earlier](said)
+        try:
+            said = NEXT[kind, earlier](said)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise NotARecord(f'is no record "{kind}" of version {earlier}: {why}') from None
     return _checked(event, said)
 
 

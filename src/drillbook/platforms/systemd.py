@@ -318,7 +318,9 @@ class SystemdPlatform:
     def place(self) -> str:
         """Where the system is, in words: a host is one place."""
         where = self._system.systemd
-        return f"the unnamed host of {self._system.name}" if where is None else f"host {where.host}"
+        if where is None:
+            return f"the unnamed host of {self._system.name}"
+        return f"host {where.host}" + (f" of {where.ssh_config}" if where.ssh_config else "")
 
     def can(self, capability: type[C]) -> C | Missing:
         """Return the capability, or Missing with the reason; whether the user may act is asked of the host."""

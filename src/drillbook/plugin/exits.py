@@ -42,7 +42,9 @@ def settle(gate: Gate, session: pytest.Session, exitstatus: int) -> int:
     _write_end(gate, status)
     with gate.journal.losing():
         point_latest(gate.directory)
-    return EVIDENCE_LOST if gate.journal.lost and status != pytest.ExitCode.INTERRUPTED else status
+    if gate.journal.lost and status not in (pytest.ExitCode.INTERRUPTED, EVIDENCE_LOST):
+        return lost_at_the_end(gate)  # the journal says another status so far
+    return status
 
 
 def lost_at_the_end(gate: Gate) -> int:

@@ -87,6 +87,7 @@ class Scenarios:
         except BaseException as ending:
             if story is not None:
                 story.end(ending)
+                self.note_if_refused(item, ending)
             raise
         if story is not None:
             story.end(None)
@@ -157,6 +158,13 @@ class Scenarios:
         item.stash[_STORY] = story
         return story
 
+    def note_if_refused(self, item: pytest.Item, ending: BaseException) -> None:
+        """Note a refusal in the middle of a story (another run has harm in by now): it is no failure of the system."""
+        from ..faults import NotPermitted  # noqa: PLC0415 - only scenarios pay for it
+
+        if isinstance(ending, NotPermitted):
+            self._note_refused(item, str(ending))
+
     def _note_refused(self, item: pytest.Item, reason: str) -> None:
         self._tell(ScenarioRefused(item.nodeid, reason))
         item.user_properties.append(("verdict", "refused"))
@@ -205,6 +213,8 @@ class Scenarios:
         for names, session in self._sessions.items():
             if system in names:
                 return session
+            if session.watchdog.fenced:  # who was told to stop at one place does no harm at another
+                raise Refused(f"this run was ended early at another place: {session.watchdog.fenced}")
         assert self._gate.journal is not None
         opened = FaultSession.open(
             environment,

@@ -290,13 +290,18 @@ class _SlowRequest:
         """Wait until the server asks for the rest of the body."""
         end = time.monotonic() + min(_START_TIMEOUT_S, self._plan.seconds)
         while True:
-            if not select.select([self._socket()], [], [], max(0.0, end - time.monotonic()))[0]:
+            if not self._is_readable(max(0.0, end - time.monotonic())):
                 raise TimeoutError("the server did not ask for the body (100 Continue)")
             status = _status(self._read_head())
             if status == _CONTINUE:
                 return
             if status is None or not _is_interim(status):
                 raise http.client.HTTPException("the server answered before the body was sent")
+
+    def _is_readable(self, timeout_s: float) -> bool:
+        """Wait for bytes: what TLS has decrypted already is not in the socket any more."""
+        pending = getattr(self._socket(), "pending", lambda: 0)
+        return pending() > 0 or bool(select.select([self._socket()], [], [], timeout_s)[0])
 
     def _read_head(self) -> bytes:
         """Read one head, and nothing behind it."""
