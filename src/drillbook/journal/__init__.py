@@ -121,15 +121,20 @@ class Journal:
         safe = {key: value if key in _OWN else self._redactor.json(value) for key, value in plain.items()}
         row = {"at": clock.now(), "kind": event.kind, "version": event.version, **safe}
         line = (json.dumps(row) + "\n").encode()
-        with self.losing():
-            if not self._torn:
-                self._torn = True  # until the whole line is there
-                if os.write(self._fd, line) < len(line):
-                    self.lose("the disk is full")
-                else:
-                    self._torn = False
+        if not self._torn:
+            self._append(line)
         if self._torn:
             self.unwritten.append(row)
+
+    def _append(self, line: bytes) -> None:
+        try:
+            if os.write(self._fd, line) == len(line):
+                return
+            why = "the disk is full"
+        except OSError as error:
+            why = error.strerror or str(error)
+        self._torn = True
+        self.lose(why)
 
     def lose(self, why: str) -> None:
         """Note that evidence was lost, and why; the first reason stands."""
