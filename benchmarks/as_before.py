@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from drillbook.journal import read
+from drillbook.journal.events import RunBegan
+
 COMPARED = ("verdict", "expected", "severity", "runbook", "remedy")
 Key = tuple[str, str, str]
 """Platform; ``checks``, ``chaos`` or ``load``; id."""
@@ -23,7 +26,7 @@ def verdicts(folder: Path) -> dict[Key, set[tuple[str, ...]]]:
     found: dict[Key, set[tuple[str, ...]]] = {}
     for path in sorted(folder.rglob("summary.json")):
         summary: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        platform = _platform(path.with_name("journal.jsonl"))
+        platform = _platform(path.parent)
         for row in summary["verdicts"]:
             kind = str(row["test"]).partition("/")[0]
             said = tuple(str(row[name]) for name in COMPARED)
@@ -31,10 +34,11 @@ def verdicts(folder: Path) -> dict[Key, set[tuple[str, ...]]]:
     return found
 
 
-def _platform(journal: Path) -> str:
+def _platform(run: Path) -> str:
     """Return the platform of a run: its journal's first record says it."""
-    with journal.open(encoding="utf-8") as stream:
-        return str(json.loads(stream.readline())["platform"])
+    first = next(read(run)).event
+    assert isinstance(first, RunBegan)
+    return first.platform
 
 
 def differences(before: dict[Key, set[tuple[str, ...]]], after: dict[Key, set[tuple[str, ...]]]) -> list[str]:

@@ -9,8 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from . import carried
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .model import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,23 @@ class ControlRun:
     """When it began: RFC 3339, UTC."""
     beside: tuple[str, ...] = ()
     """What was planted together with it, to flip exactly the union."""
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the run as a record holds it."""
+        row: dict[str, Json] = {
+            "defect": self.defect,
+            "platform": self.platform,
+            "flipped": [*sorted(self.flipped)],
+            "commit": self.commit,
+            "at": self.at,
+        }
+        return {**row, "beside": [*sorted(self.beside)]} if self.beside else row
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> ControlRun:
+        """Read what ``to_json`` gave. Raises KeyError, TypeError."""
+        defect, platform, flipped = row["defect"], row["platform"], frozenset(row["flipped"])
+        return cls(defect, platform, flipped, row["commit"], row["at"], tuple(row.get("beside", ())))
 
 
 def path() -> Path:
@@ -48,18 +71,7 @@ def read(file: Path | None = None) -> tuple[ControlRun, ...]:
     if not file.exists():
         return ()
     try:
-        rows = json.loads(file.read_text("utf-8"))
-        found = [
-            ControlRun(
-                row["defect"],
-                row["platform"],
-                frozenset(row["flipped"]),
-                row["commit"],
-                row["at"],
-                tuple(row.get("beside", ())),
-            )
-            for row in rows
-        ]
+        found = [ControlRun.from_json(row) for row in json.loads(file.read_text("utf-8"))]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file}: expected a list of control runs, as `tox -e matrix` writes it: {error!r}") from None
     return tuple(sorted(found, key=lambda run: (run.defect, run.platform)))
@@ -68,15 +80,5 @@ def read(file: Path | None = None) -> tuple[ControlRun, ...]:
 def write(runs: tuple[ControlRun, ...], file: Path | None = None) -> None:
     """Keep these runs as the record: one of each defect and platform, the newest."""
     newest = {(run.defect, run.platform): run for run in sorted(runs, key=lambda run: run.at)}
-    rows = [
-        {
-            "defect": run.defect,
-            "platform": run.platform,
-            "flipped": sorted(run.flipped),
-            "commit": run.commit,
-            "at": run.at,
-            **({"beside": sorted(run.beside)} if run.beside else {}),
-        }
-        for _, run in sorted(newest.items())
-    ]
+    rows = [run.to_json() for _, run in sorted(newest.items())]
     (file or path()).write_text(json.dumps(rows, indent=1) + "\n", "utf-8")

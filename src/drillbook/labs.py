@@ -52,13 +52,7 @@ class Lab:
                     stream.close()
 
 
-def acquire(system: str, progress: Callable[[str], None], platform: str = "process") -> Lab:
-    """Return the running lab of a system, or bring one up that ends with this process. Raises LabFailed."""
-    (lab,) = acquire_all([system], progress, platform)
-    return lab
-
-
-def acquire_all(systems: Iterable[str], progress: Callable[[str], None], platform: str = "process") -> tuple[Lab, ...]:
+def acquire(systems: Iterable[str], progress: Callable[[str], None], platform: str = "process") -> tuple[Lab, ...]:
     """Return a lab for each system: the one that is up, or one that ends with this process.
 
     A lab on Kubernetes is never brought up by a gate: it changes a cluster that may be somebody else's; nor is a

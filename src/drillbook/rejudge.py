@@ -36,6 +36,15 @@ class Rejudged:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedAgain:
+    """A saved run, judged again."""
+
+    verdicts: tuple[Rejudged, ...]
+    exit_status_then: int
+    """With which it ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
     """What a journal holds for judging."""
 
@@ -48,7 +57,7 @@ class _Run:
     """Its exit status; None when it did not end."""
 
 
-def rejudge(directory: Path) -> list[Rejudged]:
+def rejudge(directory: Path) -> JudgedAgain:
     """Judge every criterion of a run again by the observations of its last round.
 
     Raises:
@@ -65,12 +74,8 @@ def rejudge(directory: Path) -> list[Rejudged]:
     known: dict[tuple[str, str], list[Criterion[Any]]] = {}
     for case in rows.cases():
         known.setdefault((case.system, case.criterion.id), []).append(case.criterion)
-    return [_again(one, known.get((one.system, one.id), []), run) for one in run.judged]
-
-
-def exit_status_then(directory: Path) -> int | None:
-    """Return the exit status with which a run ended, None when it did not end. Raises journal.NoSuchRun."""
-    return _read(directory).ended
+    verdicts = tuple(_again(one, known.get((one.system, one.id), []), run) for one in run.judged)
+    return JudgedAgain(verdicts, run.ended)
 
 
 def _read(directory: Path) -> _Run:

@@ -11,10 +11,11 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from drillbook import control_runs
 from drillbook.control_runs import ControlRun
+from drillbook.journal import read
+from drillbook.journal.events import RunBegan
 
 from ..running import Run
 
@@ -31,41 +32,22 @@ def add(platform: str, flipped: dict[str, Iterable[str]], run: Run) -> None:
     """
     if not (file := os.environ.get(FILE)):
         return
-    began = _began(run.directory / "journal.jsonl")
-    lines = [
-        json.dumps(
-            {
-                "defect": name,
-                "platform": platform,
-                "flipped": sorted(ids),
-                "commit": began.get("commit") or "unknown",
-                "at": began["at"],
-                "beside": sorted(flipped.keys() - {name}),
-            }
-        )
+    first = next(read(run.directory))
+    assert isinstance(first.event, RunBegan)
+    commit = first.event.commit or "unknown"
+    found = [
+        ControlRun(name, platform, frozenset(ids), commit, first.at, tuple(flipped.keys() - {name}))
         for name, ids in flipped.items()
     ]
     with Path(file).open("a", encoding="utf-8") as stream:
-        stream.write("".join(f"{line}\n" for line in lines))
+        stream.write("".join(f"{json.dumps(one.to_json())}\n" for one in found))
 
 
 def keep(file: Path) -> int:
     """Put what was appended to a file into the project's record; return how many defects and platforms it proves."""
-    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
-    found = [
-        ControlRun(
-            row["defect"], row["platform"], frozenset(row["flipped"]), row["commit"], row["at"], tuple(row["beside"])
-        )
-        for row in rows
-    ]
+    found = [ControlRun.from_json(json.loads(line)) for line in file.read_text("utf-8").splitlines()]
     control_runs.write((*control_runs.read(), *found))
     return len({(one.defect, one.platform) for one in found})
-
-
-def _began(journal: Path) -> dict[str, Any]:
-    with journal.open(encoding="utf-8") as stream:
-        found: dict[str, Any] = json.loads(stream.readline())
-    return found
 
 
 if __name__ == "__main__":

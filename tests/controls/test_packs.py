@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from drillbook.control_runs import read, write
+from drillbook.journal import Journal
+from drillbook.journal.events import RunBegan
+from drillbook.redaction import Redactor
 from drillbook.trace import broken_on
 
 from ..running import Run
@@ -46,7 +49,9 @@ def look(tmp_path: Path) -> Callable[..., Callable[[Mapping[str, Any]], Run]]:
             folder.mkdir(exist_ok=True)
             verdicts = [{"id": name, "verdict": "NOT_MET"} for name in broken] + [{"id": "other", "verdict": "MET"}]
             (folder / "summary.json").write_text(json.dumps({"verdicts": verdicts}))
-            (folder / "journal.jsonl").write_text('{"at": "2026-01-01T00:00:00Z", "commit": "c0ffee"}\n')
+            journal = Journal(folder, Redactor())
+            journal.write(RunBegan("lab", "compose", ("config-manager",), {}, "0.1.0", commit="c0ffee"))
+            journal.close()
             return Run(1 if broken else 0, f"a gate with {row['plant']}", tmp_path)
 
         return one

@@ -48,7 +48,7 @@ def test_a_scenario_of_the_first_format_is_reported() -> None:
 
 @pytest.mark.parametrize("run", ["gate", "scenario"])
 def test_a_run_of_the_first_format_is_judged_again_with_the_same_verdicts(run: str) -> None:
-    assert {one.verdict.id: one.verdict.outcome.value for one in rejudge(FIRST / run)} == told(FIRST / run)
+    assert {one.verdict.id: one.verdict.outcome.value for one in rejudge(FIRST / run).verdicts} == told(FIRST / run)
 
 
 def test_what_the_first_format_called_a_mend_is_a_hint() -> None:
@@ -85,7 +85,7 @@ def test_a_run_of_the_first_format_is_reported_and_judged_without_the_runbooks()
     (broken,) = [one for one in run.verdicts if one.verdict == "NOT_MET" and not one.waived]
     assert (broken.runbook, broken.remedy) == (None, "config-manager.rollback.restore-compose")
     assert "  runbook   not in the journal, which is of the first format, and no runbook of today has the id" in said
-    again = rejudge(FIRST / "gate")
+    again = rejudge(FIRST / "gate").verdicts
     assert {one.verdict.id: one.verdict.outcome.value for one in again} == told(FIRST / "gate")
     assert {one.as_then for one in again} == {"this version of Drillbook has no row for it"}
 

@@ -54,7 +54,7 @@ def ground(monkeypatch: pytest.MonkeyPatch) -> Range:
 def test_each_system_gets_its_lab_and_one_that_is_up_stays(ground: Range) -> None:
     ground.up["data-vault"] = Path("up.toml")
     said: list[str] = []
-    found = labs.acquire_all(TWO, said.append)
+    found = labs.acquire(TWO, said.append)
     assert [lab.environment for lab in found] == [Path("config-manager.toml"), Path("up.toml")]
     assert ground.begun == ["config-manager"]
     assert ground.closed == []
@@ -63,20 +63,20 @@ def test_each_system_gets_its_lab_and_one_that_is_up_stays(ground: Range) -> Non
 
 def test_a_system_without_a_lab_is_told_before_any_is_begun(ground: Range) -> None:
     with pytest.raises(LabFailed, match="there is no lab of analytics-hub; leave it out"):
-        labs.acquire_all((*TWO, "analytics-hub"), print)
+        labs.acquire((*TWO, "analytics-hub"), print)
     assert ground.begun == []
 
 
 def test_labs_that_a_run_does_not_bring_up_are_told_before_any_is_begun(ground: Range) -> None:
     with pytest.raises(LabFailed, match="none of config-manager, data-vault is up on systemd"):
-        labs.acquire_all(TWO, print, "systemd")
+        labs.acquire(TWO, print, "systemd")
     assert ground.begun == []
 
 
 def test_when_one_does_not_come_up_the_others_are_taken_down(ground: Range) -> None:
     ground.fails = "data-vault"
     with pytest.raises(LabFailed, match="data-vault does not come up"):
-        labs.acquire_all(TWO, print)
+        labs.acquire(TWO, print)
     assert ground.closed == ["config-manager"]
 
 

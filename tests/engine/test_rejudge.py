@@ -48,7 +48,7 @@ def saved(directory: Path, statuses: dict[str, str], *, masked: bool = False, en
 
 
 def observed(directory: Path) -> list[tuple[str, str, str | None]]:
-    return [(one.verdict.outcome.value, one.verdict.observed, one.as_then) for one in rejudge(directory)]
+    return [(one.verdict.outcome.value, one.verdict.observed, one.as_then) for one in rejudge(directory).verdicts]
 
 
 def test_a_verdict_whose_row_is_gone_is_told_as_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_journal_without_the_facts_of_a_system_is_an_error(tmp_path: Path, mon
 
 def test_each_system_is_judged_again_by_what_was_seen_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "cases", lambda: tuple(Case(system, ROW) for system in SYSTEMS))
-    verdicts = rejudge(saved(tmp_path, {"config-manager": "sick", "data-vault": "healthy"}))
+    verdicts = rejudge(saved(tmp_path, {"config-manager": "sick", "data-vault": "healthy"})).verdicts
     assert [one.verdict.outcome.value for one in verdicts] == ["NOT_MET", "MET"]
 
 

@@ -73,7 +73,7 @@ def freezing(service: Service, *, after_s: float = 1.0, for_s: float = 1.5) -> C
 
 @pytest.fixture(scope="module")
 def lab_system() -> Iterator[System]:
-    lab = labs.acquire("config-manager", print)
+    (lab,) = labs.acquire(["config-manager"], print)
     try:
         yield replace(environment.load(lab.environment).systems["config-manager"], load_max_rps=40.0)
     finally:

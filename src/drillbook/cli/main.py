@@ -254,26 +254,26 @@ def _judge(options: argparse.Namespace) -> int:
 
     from ..journal import NoSuchRun, find_run  # noqa: PLC0415 - see the module
     from ..model import id_of  # noqa: PLC0415 - see the module
-    from ..rejudge import CannotRejudge, exit_status_then, rejudge  # noqa: PLC0415 - see the module
+    from ..rejudge import CannotRejudge, rejudge  # noqa: PLC0415 - see the module
 
     try:
         directory = find_run(options.reports, options.name)
-        found, then = rejudge(directory), exit_status_then(directory)
+        again = rejudge(directory)
     except (NoSuchRun, CannotRejudge) as error:
         print(f"drillbook judge: {error}", file=sys.stderr)
         return 4
     if options.json:
-        rows = [{"system": one.system, **asdict(one.verdict), "as_then": one.as_then} for one in found]
+        rows = [{"system": one.system, **asdict(one.verdict), "as_then": one.as_then} for one in again.verdicts]
         print(json.dumps(rows, indent=2))
     else:
-        for one in found:
+        for one in again.verdicts:
             as_then = f"   (as judged then: {one.as_then})" if one.as_then else ""
             name = id_of(one.verdict.id, one.system)
             print(visible(f"{one.verdict.outcome:7} {name}   {one.verdict.observed}{as_then}"))
-    outcomes = {str(one.verdict.outcome) for one in found}
-    if outcomes == {"MET"} and then:
+    outcomes = {str(one.verdict.outcome) for one in again.verdicts}
+    if outcomes == {"MET"} and again.exit_status_then:
         print(
-            f"drillbook judge: all is MET by these judges, but the run ended with exit {then}: "
+            f"drillbook judge: all is MET by these judges, but the run ended with exit {again.exit_status_then}: "
             f"drillbook report {directory.name} says why",
             file=sys.stderr,
         )

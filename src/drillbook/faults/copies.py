@@ -191,9 +191,10 @@ def keepers(systems: Iterable[System]) -> tuple[tuple[KeepsClaim, dict[str, Json
     """
     found: dict[str, tuple[KeepsClaim, dict[str, Json]]] = {}
     for system in systems:
-        keeps = platform_of(system).can(KeepsClaim)  # type: ignore[type-abstract] # a protocol is asked for by its type
+        platform = platform_of(system)
+        keeps = platform.can(KeepsClaim)  # type: ignore[type-abstract] # a protocol is asked for by its type
         if not isinstance(keeps, Missing):
-            found.setdefault(platform_of(system).place, (keeps, address_of(system)))
+            found.setdefault(platform.place, (keeps, address_of(system)))
         elif system.platform != "process":  # a process ends with its machine, whose disk has the records
             raise PlatformRefused(keeps.reason, hint="see that the target can be reached and written")
     return tuple(found.values())

@@ -27,6 +27,7 @@ from .capabilities import (
     Stops,
     TargetGone,
     Usage,
+    named,
 )
 from .choose import PLATFORMS, discovered, offered_by, platform_of
 from .claims import Changed, KeepsClaim, Kept
@@ -63,6 +64,7 @@ __all__ = [
     "TargetGone",
     "Usage",
     "discovered",
+    "named",
     "offered_by",
     "platform_of",
 ]

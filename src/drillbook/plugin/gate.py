@@ -193,7 +193,7 @@ class Gate:
         assert self.environment is not None
         if self.environment.lab_systems and with_lab:
             try:
-                self._labs = labs.acquire_all(self.environment.lab_systems, self.say, self.environment.platform)
+                self._labs = labs.acquire(self.environment.lab_systems, self.say, self.environment.platform)
             except labs.LabFailed as failed:
                 self.refused = True
                 raise pytest.UsageError(f"the lab did not come up: {failed}") from None

@@ -345,7 +345,7 @@ class _SlowRequest:
         """
         if isinstance(self._connection, http.client.HTTPSConnection):
             return False
-        while select.select([self._socket()], [], [], 0)[0]:
+        while self._is_readable(0):
             waiting = self._socket().recv(_LONGEST_LINE, socket.MSG_PEEK)
             status = _status(waiting)
             if status is None or not _is_interim(status):

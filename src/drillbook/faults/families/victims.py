@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from ...platforms import InstanceState, Missing, PlatformRefused, Scales, Starts, platform_of
+from ...platforms import InstanceState, Missing, PlatformRefused, Scales, Starts, named, platform_of
 from ..address import address_of
 from ..asking import ask, listed, shown
 from ..blast import Blast
@@ -44,10 +44,7 @@ class Victims:
             CannotObserve: the platform does not answer.
         """
         known = listed(system)
-        before = tuple(state for state in known if name in (state.name, state.component))
-        if not before:
-            names = ", ".join(dict.fromkeys(word for state in known for word in (state.name, state.component)))
-            raise PlatformRefused(f"there is no instance or component {name!r}", hint=f"there are {names}")
+        before = named(known, name)
         for state in before:
             if not state.running:
                 raise PlatformRefused(f"{state.name} is {state.state} already", hint="bring it back first")
