@@ -46,14 +46,14 @@ STARTED: tuple[Criterion[Any], ...] = (
     Criterion(
         "config-manager.startup.kubernetes-postgres-ready",
         Workload("statefulsets", "postgres"),
-        kubernetes.copies_ready(1),
+        kubernetes.replicas_ready(1),
         _POSTGRES_ADVICE,
         platforms=_KUBERNETES,
     ),
     Criterion(
         "config-manager.startup.kubernetes-redis-ready",
         Workload("statefulsets", "redis"),
-        kubernetes.copies_ready(3),
+        kubernetes.replicas_ready(3),
         _REDIS_ADVICE,
         platforms=_KUBERNETES,
     ),
@@ -67,7 +67,7 @@ STARTED: tuple[Criterion[Any], ...] = (
     Criterion(
         "config-manager.startup.kubernetes-application-ready",
         _application,
-        kubernetes.copies_ready(3),
+        kubernetes.replicas_ready(3),
         _CRASH_ADVICE,
         platforms=_KUBERNETES,
     ),

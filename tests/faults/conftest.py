@@ -19,11 +19,11 @@ from drillbook import journal as journals
 from drillbook import labs
 from drillbook.environment import Environment
 from drillbook.environment.settings import BlastRadius
-from drillbook.faults.records import folder_of, holder_of
+from drillbook.faults.claims.records import folder_of, holder_of
 from drillbook.journal import Journal
 from drillbook.model import System
 from drillbook.platforms import InstanceState
-from drillbook.platforms.process import Keeper
+from drillbook.platforms.process.keeper import Keeper
 from drillbook.polling import wait_until
 from drillbook.redaction import Redactor
 

@@ -34,7 +34,7 @@ from drillbook.faults import (
     WatchdogDied,
     kill_component,
 )
-from drillbook.faults.own_keys import OwnKeys
+from drillbook.faults.claims.own_keys import OwnKeys
 from drillbook.journal import Journal
 from drillbook.journal.events import Event, FaultMoved
 from drillbook.model import System

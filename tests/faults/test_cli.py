@@ -8,7 +8,7 @@ import pytest
 
 from drillbook.cli import main
 from drillbook.faults import Undo
-from drillbook.faults.records import LocalClaim, new_record
+from drillbook.faults.claims.records import LocalClaim, new_record
 
 GONE = Undo(
     "instances.start", {"system": "config-manager", "platform": "process", "control": "/nowhere", "names": ["api-1"]}

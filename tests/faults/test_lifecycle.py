@@ -38,8 +38,8 @@ from drillbook.faults import (
     over,
     permit,
 )
+from drillbook.faults.claims.records import holder_of, new_record
 from drillbook.faults.lifecycle import LEGAL
-from drillbook.faults.records import holder_of, new_record
 from drillbook.journal import Journal
 from drillbook.model import CannotObserve
 from drillbook.platforms import PlatformRefused
@@ -206,7 +206,7 @@ def test_a_dead_watchdog_allows_no_new_harm(session: FaultSession, target: Range
 def test_a_watchdog_that_hangs_allows_no_new_harm(
     session: FaultSession, target: Range, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drillbook.faults.handle._ANSWER_S", 0.5)
+    monkeypatch.setattr("drillbook.faults.watchdog.handle._ANSWER_S", 0.5)
     os.kill(session.watchdog.pid, signal.SIGSTOP)
     with pytest.raises(WatchdogDied, match="no answer"):
         session.prepare(KillInstance.of(target.system, "api-1")).inject()

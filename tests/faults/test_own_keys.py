@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from drillbook.drill.clean import clean_up_after
-from drillbook.faults import targets
-from drillbook.faults.copies import LEASE_S, SKEW_S, Copy, Document
-from drillbook.faults.own_keys import OwnKeys
-from drillbook.faults.records import Holder, Lease, LocalClaim
+from drillbook.faults.claims import taking as targets
+from drillbook.faults.claims.own_keys import OwnKeys
+from drillbook.faults.claims.records import Holder, Lease, LocalClaim
+from drillbook.faults.claims.target import LEASE_S, SKEW_S, Document, TargetClaim
 from drillbook.faults.undo import BadUndo
 from drillbook.model import CannotObserve, Instance, System
 
-from .test_targets import NOW_S, US, Memory
+from .test_target_claims import NOW_S, US, Memory
 
 KEYS = OwnKeys(
     id="0a0b",
@@ -72,15 +72,15 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
     return found
 
 
-def take(folder: Path) -> Copy:
-    (copy,) = targets.take("staging", [SYSTEM], US, folder / "lock", lease_s=60)
-    return copy
+def take(folder: Path) -> TargetClaim:
+    (claim,) = targets.take("staging", [SYSTEM], US, folder / "lock", lease_s=60)
+    return claim
 
 
 def test_they_stay_on_the_target_when_a_run_lets_go(memory: Memory, tmp_path: Path) -> None:
-    copy = take(tmp_path)
-    copy.remember(KEYS)
-    copy.drop()
+    claim = take(tmp_path)
+    claim.remember(KEYS)
+    claim.drop()
     (left,) = memory.document.keys
     assert left.count == 20 * (LEASE_S + 10)
     assert not memory.document.lives(NOW_S)
@@ -90,14 +90,14 @@ def test_the_next_run_on_another_machine_takes_them_over_and_is_not_refused(memo
     them = Holder("ci", "runner-7", 2, "2026-01-01T00:00:00Z", "", 5)
     began = dataclasses.replace(KEYS, began_s=NOW_S - 100)
     memory.has(Document("staging", "token", them, Lease(5, NOW_S - SKEW_S - 1, NOW_S), (), (began,)))
-    copy = take(tmp_path)
-    (left,) = copy.read().keys
+    claim = take(tmp_path)
+    (left,) = claim.read().keys
     assert left.count == 20 * (100 - SKEW_S - 1 + 10)
-    copy.remember(dataclasses.replace(KEYS, id="ours"))
-    copy.forget(KEYS.id)
-    assert [keys.id for keys in copy.read().keys] == ["ours"]
-    copy.forget("ours")
-    copy.drop()
+    claim.remember(dataclasses.replace(KEYS, id="ours"))
+    claim.forget(KEYS.id)
+    assert [keys.id for keys in claim.read().keys] == ["ours"]
+    claim.forget("ours")
+    claim.drop()
     assert memory.kept is None
 
 
@@ -131,7 +131,7 @@ def test_a_second_word_about_the_same_keys_does_not_make_the_run_younger(
 ) -> None:
     claim = LocalClaim.take("staging", run="")
     try:
-        claim.copies = (take(tmp_path),)
+        claim.on_targets = (take(tmp_path),)
         claim.remember(KEYS)
         first = (began_here(claim), memory.document.keys[0].began_s)
         monkeypatch.setattr(memory, "clock_s", lambda: NOW_S + 60)

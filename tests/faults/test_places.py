@@ -30,11 +30,11 @@ from drillbook.faults import (
     guard,
     permit_each,
     permit_load,
-    places,
 )
-from drillbook.faults import copies as claims
+from drillbook.faults.claims import places
+from drillbook.faults.claims import target as claims
+from drillbook.faults.claims.records import Held, LocalClaim, Record, folder_of, holder_of, leftovers, new_record
 from drillbook.faults.guard import enter
-from drillbook.faults.records import Held, LocalClaim, Record, folder_of, holder_of, leftovers, new_record
 from drillbook.faults.recover import abort, recover
 from drillbook.journal import Journal
 from drillbook.model import CannotObserve, Cluster, ComposeProject, System, SystemdHost
@@ -42,7 +42,7 @@ from drillbook.platforms import BearsMarks, KeepsClaim, Missing, platform_of
 from drillbook.plugin.scenarios import Scenarios
 from drillbook.polling import wait_until
 
-from .test_targets import Memory
+from .test_target_claims import Memory
 
 FILE = """
 name = "two"
@@ -222,7 +222,7 @@ def test_two_systems_at_one_place_are_held_together(shared: Environment, there: 
     claim = enter(shared, "two", shared.systems[VAULT], run="", lease_s=60)
     assert isinstance(claim, LocalClaim), claim.reason
     assert claim.systems == (CONFIG, VAULT)
-    assert len(claim.copies) == 1
+    assert len(claim.on_targets) == 1
     refused = enter(shared, "two", shared.systems[CONFIG], run="", lease_s=60)
     assert isinstance(refused, Refusal)
     assert "config-manager, data-vault of two is held by" in refused.reason

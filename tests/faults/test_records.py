@@ -12,7 +12,7 @@ import pytest
 
 from drillbook.faults import Held, LeftBehind, NotUndone, Undo, leftovers
 from drillbook.faults import undo as undos
-from drillbook.faults.records import LocalClaim, folder_of, holder_of, new_record, write_durably
+from drillbook.faults.claims.records import LocalClaim, folder_of, holder_of, new_record, write_durably
 from drillbook.faults.recover import recover
 from drillbook.faults.undo import BadUndo, perform, register
 from drillbook.model import CannotObserve, Json

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drillbook.faults.records import holder_of
+from drillbook.faults.claims.records import holder_of
 from drillbook.polling import wait_until
 
 from .conftest import NAME, Range, Runner, alive, records, told, until_nothing_left
@@ -69,7 +69,7 @@ def test_a_fault_in_effect_is_undone_when_its_runner_is_killed(
     since_s = runner.signal(signal.SIGKILL)
 
     until_nothing_left(target, since_s)
-    assert not alive(watchdog)
+    wait_until(lambda: not alive(watchdog), what="the watchdog's end", timeout_s=5)
     causes = {row.get("cause") for row in told(run, "undo")} - {None}
     assert causes <= {"the runner is gone", "the runner is dead"}
     assert causes
@@ -218,7 +218,7 @@ def test_when_both_die_the_next_run_refuses_until_recover(target: Range, run: Pa
 def test_a_run_that_is_alive_keeps_others_out_and_can_be_aborted(
     target: Range, run: Path, runners: list[Runner]
 ) -> None:
-    from drillbook.faults.records import Held  # noqa: PLC0415
+    from drillbook.faults.claims.records import Held  # noqa: PLC0415
     from drillbook.faults.recover import abort, recover  # noqa: PLC0415
 
     runner = Runner(target, run, "pause", "api-1")

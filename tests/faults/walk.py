@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drillbook.faults import Blast, IllegalUse, Injection, Interrupts, NotRecovered, State
-from drillbook.faults.records import Record
+from drillbook.faults.claims.records import Record
 from drillbook.faults.undo import BadUndo, NotUndone, Undo, WatchdogDied
 from drillbook.journal.events import Event, FaultMoved
 from drillbook.model import CannotObserve

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drillbook.faults.records import LocalClaim
+from drillbook.faults.claims.records import LocalClaim
 
 from ..running import Run, run
 from .conftest import Service

@@ -10,7 +10,7 @@ import pytest
 
 from drillbook.drill.ends import Refused
 from drillbook.drill.traffic import Traffic, TrafficPlan
-from drillbook.faults.records import LocalClaim
+from drillbook.faults.claims.records import LocalClaim
 from drillbook.journal import Journal
 from drillbook.redaction import Redactor
 from drillbook.traffic.service import Call, KeyedApi

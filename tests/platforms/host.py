@@ -14,7 +14,7 @@ from typing import Any
 
 from drillbook import environment as environments
 from drillbook.model import System
-from drillbook.platforms.systemd import Units
+from drillbook.platforms.systemd.platform import Units
 from drillbook.polling import wait_until
 
 from ..requires import require

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drillbook import labs
 from drillbook.environment import load
-from drillbook.platforms.haproxy import Balancer
+from drillbook.platforms.compose.haproxy import Balancer
 from drillbook.polling import wait_until
 
 from ..requires import absent

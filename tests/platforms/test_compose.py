@@ -22,8 +22,8 @@ from drillbook.faults import KillInstance, PauseInstance, StopInstance
 from drillbook.faults.guard import Refusal, enter
 from drillbook.faults.undo import Undo, perform
 from drillbook.model import CannotObserve, ComposeProject, Facts, Outcome, System, Target
-from drillbook.platforms import compose_program
-from drillbook.platforms.compose import ComposePlatform, Project
+from drillbook.platforms.compose import program as compose_program
+from drillbook.platforms.compose.platform import ComposePlatform, Project
 from drillbook.polling import wait_until
 from drillbook.probes.components import Components
 from lab.compose import engine

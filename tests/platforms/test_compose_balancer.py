@@ -18,8 +18,8 @@ from drillbook.faults import StopInstance
 from drillbook.faults.undo import Undo, perform
 from drillbook.model import System
 from drillbook.platforms import PlatformRefused, Stopped
-from drillbook.platforms.compose import Project
-from drillbook.platforms.haproxy import Balancer, Server
+from drillbook.platforms.compose.haproxy import Balancer, Server
+from drillbook.platforms.compose.platform import Project
 from drillbook.polling import wait_until
 
 from .project import COPIES, Planted

@@ -19,7 +19,7 @@ from drillbook.faults import families as _families
 from drillbook.faults.undo import Undo, perform
 from drillbook.model import CannotObserve, SystemdHost
 from drillbook.platforms import KeepsClaim, Kills, Lists, Missing, Pauses, ReadsLogs, Starts, Stops, platform_of
-from drillbook.platforms.systemd import Units
+from drillbook.platforms.systemd.platform import Units
 from drillbook.polling import wait_until
 
 from ..controls.packs import Pack, packs, prove

@@ -11,7 +11,7 @@ from drillbook.model import CannotObserve
 from drillbook.platforms import LogText
 from drillbook.platforms.kubernetes.usage import _number
 from drillbook.platforms.lines import last, since
-from drillbook.platforms.systemd import _cpu_s
+from drillbook.platforms.systemd.platform import _cpu_s
 
 AT = 1_763_726_400.0  # 2025-11-21T12:00:00Z
 LINES = (

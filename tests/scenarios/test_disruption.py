@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from drillbook.faults.records import LocalClaim
+from drillbook.faults.claims.records import LocalClaim
 from drillbook.polling import wait_until
 
 from ..running import Run, disrupt, run

@@ -49,8 +49,8 @@ def nodes_ready() -> Accepts[NodeList]:
     return rule("every node is Ready and none is cordoned", check)
 
 
-def copies_ready(count: int) -> Accepts[WorkloadState]:
-    """Accept a workload that asks for so many copies and has all of them new and ready (runbook defect CM-12)."""
+def replicas_ready(count: int) -> Accepts[WorkloadState]:
+    """Accept a workload that asks for so many replicas and has all of them new and ready (runbook defect CM-12)."""
 
     def check(found: WorkloadState) -> Finding:
         observed = f"{found.name} asks for {found.wanted}, {found.updated} up to date, {found.ready} ready"
@@ -74,7 +74,7 @@ def rolled_out() -> Accepts[WorkloadState]:
         complete = found.observed and found.wanted == found.updated == found.ready == found.replicas
         return met_if(complete and found.progress == _ROLLED_OUT, observed)
 
-    return rule("the newest roll-out is complete: all copies new and ready, none old", check)
+    return rule("the newest roll-out is complete: all replicas new and ready, none old", check)
 
 
 def pods_serve(*, exactly: int | None = None, restarts: int | None = None) -> Accepts[PodList]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..model import Accepts, Finding
-    from ..platforms.units import UnitState
+    from ..platforms.systemd.units import UnitState
     from ..probes.units import UnitsReading
 
 

@@ -13,8 +13,8 @@ from ..environment import BadEnvironment, known, load, locate
 from ..environment.problems import nearest
 from ..faults import Held, LeftBehind
 from ..faults import recover as recovering
-from ..faults.places import places_of
-from ..faults.records import files_of, folders_of, found_in, is_name
+from ..faults.claims.places import places_of
+from ..faults.claims.records import files_of, folders_of, found_in, is_name
 from ..faults.undo import BadUndo
 from ..model import CannotObserve
 from ..platforms import PlatformRefused
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..drill.clean import Cleaned
     from ..environment import Environment
-    from ..faults.records import LocalClaim
+    from ..faults.claims.records import LocalClaim
     from ..faults.recover import Report
     from ..model import System
 

@@ -16,8 +16,8 @@ from ..traffic.service import Call, Service
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..faults.own_keys import OwnKeys
-    from ..faults.records import LocalClaim
+    from ..faults.claims.own_keys import OwnKeys
+    from ..faults.claims.records import LocalClaim
     from ..model import System
 
 BUDGET_S = 30.0

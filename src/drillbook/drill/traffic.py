@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from .. import timeline
 from ..faults import INTERRUPTS
-from ..faults.own_keys import PREFIX, OwnKeys
+from ..faults.claims.own_keys import PREFIX, OwnKeys
 from ..journal.events import OwnKeysDeleted, TrafficMeasured
 from ..model import CannotObserve, Target
 from ..platforms import PlatformRefused

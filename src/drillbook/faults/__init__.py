@@ -2,13 +2,13 @@
 
 from .abort import AbortWatch, Condition, over
 from .blast import Blast
+from .claims.records import Held, LeftBehind, Leftover, leftovers
 from .families.kill import KillInstance
 from .families.kill_component import kill_component
 from .families.pause import PauseInstance
 from .families.stop import StopInstance
 from .families.stop_component import stop_component
 from .guard import Refusal, permit, permit_each, permit_load
-from .handle import Timing, Watchdog
 from .interrupts import INTERRUPTS, Interrupts
 from .lifecycle import (
     Aborted,
@@ -21,9 +21,9 @@ from .lifecycle import (
     NotRecovered,
     State,
 )
-from .records import Held, LeftBehind, Leftover, leftovers
 from .session import FaultSession, NotPermitted
 from .undo import NotUndone, Undo, WatchdogDied
+from .watchdog.handle import Timing, Watchdog
 
 __all__ = [
     "INTERRUPTS",

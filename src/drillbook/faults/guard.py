@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..model import CannotObserve
 from ..platforms import BearsMarks, Missing, PlatformRefused, platform_of
-from . import targets
 from .blast import Blast
-from .places import together_with
-from .records import Held, LeftBehind, LocalClaim, folders_of, found_in, holder_of, leftovers
+from .claims import taking
+from .claims.places import together_with
+from .claims.records import Held, LeftBehind, LocalClaim, folders_of, found_in, holder_of, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -124,7 +124,7 @@ def _taken(environment: Environment, system: System, run: str, lease_s: float) -
     there = together_with(system, environment.systems.values())
     claim = LocalClaim.take(environment.name, run=run, systems=[one.name for one in there])
     try:
-        claim.copies = targets.take(environment.name, there, claim.holder, claim.target_lock, lease_s=lease_s)
+        claim.on_targets = taking.take(environment.name, there, claim.holder, claim.target_lock, lease_s=lease_s)
     except BaseException:
         claim.release()
         raise
@@ -280,7 +280,7 @@ def _not_free(environment: Environment, system: System) -> Refusal | None:
         left = leftovers(name, names)
         if left:
             return Refusal(str(LeftBehind(name, left)))
-        targets.look(name, there)
+        taking.look(name, there)
     except (Held, LeftBehind) as error:
         return Refusal(str(error))
     except (CannotObserve, PlatformRefused) as error:

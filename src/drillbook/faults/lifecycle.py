@@ -26,8 +26,8 @@ from ..model import CannotObserve
 from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
 from .blast import Blast
+from .claims.records import new_record
 from .interrupts import INTERRUPTS
-from .records import new_record
 from .undo import BUDGET_S, NotUndone, WatchdogDied
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..journal import Journal
-    from .records import Claim, Record
+    from .claims.records import Claim, Record
     from .undo import Undo
 
 _LOOK_EVERY_S = 0.05

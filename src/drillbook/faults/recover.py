@@ -18,8 +18,8 @@ from ..polling import TimedOut, wait_until
 from ..redaction import Redactor
 from . import families as _families
 from .address import address_of
-from .places import places_of
-from .records import (
+from .claims.places import places_of
+from .claims.records import (
     Held,
     Holder,
     LeftBehind,
@@ -32,7 +32,7 @@ from .records import (
     holder_of,
     read_record,
 )
-from .targets import look, seize
+from .claims.taking import look, seize
 from .undo import BUDGET_S, BadUndo, NotUndone, perform
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def held(
     """Hold a place, here and on its target, for whoever comes to undo. Raises what ``seize`` and ``take`` raise."""
     claim = LocalClaim.take(environment, systems=names, run="", leftovers_are_fine=True)
     try:
-        claim.copies = seize(environment, systems, claim.holder, claim.target_lock, say)
+        claim.on_targets = seize(environment, systems, claim.holder, claim.target_lock, say)
         yield claim
     finally:
         claim.release()
@@ -144,8 +144,8 @@ def _found(claim: LocalClaim, systems: tuple[System, ...]) -> tuple[Leftover, ..
     """Return what this machine's disk and the targets have, each record once; the latter with our own way there."""
     ways = {system.name: address_of(system) for system in systems}
     found = {leftover.path.stem: leftover for leftover in claim.found()}
-    for copy in claim.copies:
-        for leftover in copy.read().leftovers():
+    for on_target in claim.on_targets:
+        for leftover in on_target.read().leftovers():
             record = leftover.record
             if record is not None and record.id not in found:
                 way = ways.get(str(record.undo.data.get("system")), {})

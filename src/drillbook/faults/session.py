@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Self
 
 from .blast import Blast
 from .guard import Refusal, enter, permit, within_limits
-from .handle import Timing, Watchdog
 from .lifecycle import Aborted, Fault, Injection, Limits
+from .watchdog.handle import Timing, Watchdog
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from ..environment import Environment
     from ..journal import Journal
-    from .records import LocalClaim
+    from .claims.records import LocalClaim
 
 
 class NotPermitted(Exception):

@@ -33,11 +33,11 @@ def offered_by(platform: str) -> frozenset[Any]:
 
 def _class_of(platform: str) -> type[_PlatformOfSystem]:
     if platform == "process":
-        from .process import ProcessPlatform  # noqa: PLC0415 - platforms are loaded when used
+        from .process.keeper import ProcessPlatform  # noqa: PLC0415 - platforms are loaded when used
 
         return ProcessPlatform
     if platform == "compose":
-        from .compose import ComposePlatform  # noqa: PLC0415 - as above
+        from .compose.platform import ComposePlatform  # noqa: PLC0415 - as above
 
         return ComposePlatform
     if platform == "kubernetes":
@@ -45,7 +45,7 @@ def _class_of(platform: str) -> type[_PlatformOfSystem]:
 
         return KubernetesPlatform
     if platform == "systemd":
-        from .systemd import SystemdPlatform  # noqa: PLC0415 - as above
+        from .systemd.platform import SystemdPlatform  # noqa: PLC0415 - as above
 
         return SystemdPlatform
     raise ValueError(f"unknown platform {platform!r}")

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ..model import CannotObserve, System, Target
 from ..platforms import Missing, platform_of
-from ..platforms.units import DescribesUnits, UnitState
+from ..platforms.systemd.units import DescribesUnits, UnitState
 from .base import ReadingProbe
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from ...platforms import Kills
 from ..asking import ask
 from .coming_back import STARTED
-from .copies_run import AWAITED
 from .family import Family, Way
+from .replicas_run import AWAITED
 from .victims import NAME, OnInstances
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ class KillInstance(OnInstances):
             kills.kill(name)
 
     def in_effect(self) -> str | None:
-        """Return the evidence that none of the old copies is left, or None. Raises CannotObserve."""
+        """Return the evidence that none of the old replicas is left, or None. Raises CannotObserve."""
         return self.victims.gone()
 
 
 FAMILY = Family(
     name="kill",
-    does="SIGKILL: the process is gone without a word; where copies are replaced, deleted without grace",
+    does="SIGKILL: the process is gone without a word; where replicas are replaced, deleted without grace",
     call=KillInstance.of,
     parameters=(NAME,),
     ways=(Way((Kills,), STARTED), Way((Kills,), AWAITED)),

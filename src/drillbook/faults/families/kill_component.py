@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from ...platforms import Kills, Scales
 from .coming_back import STARTED
-from .copies_run import RESTORED
 from .family import Family, Way
 from .kill import KillInstance
+from .replicas_run import RESTORED
 from .scale_to_zero import ScaleToZero
 from .victims import COMPONENT, replaces
 
@@ -26,7 +26,7 @@ def kill_component(system: System, component: str) -> Fault:
 
 FAMILY = Family(
     name="kill-component",
-    does="the sudden loss of a whole component; where copies are replaced, none is asked for any more",
+    does="the sudden loss of a whole component; where replicas are replaced, none is asked for any more",
     call=kill_component,
     parameters=(COMPONENT,),
     ways=(Way((Kills,), STARTED), Way((Scales, Kills), RESTORED)),

@@ -1,4 +1,4 @@
-"""A whole component taken away by its copies' number, on platforms that replace copies rather than start them again."""
+"""A whole component taken away by its replicas' number, on platforms that replace them rather than start them again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...platforms import InstanceState, Kills, PlatformRefused, Scales
 from ...polling import TimedOut, wait_until
 from ..asking import ask, shown
 from ..blast import Blast
-from .copies_run import Whole, copies_of, restore
+from .replicas_run import Whole, replicas_of, restore
 
 if TYPE_CHECKING:
     from ...model import System
@@ -20,14 +20,14 @@ _END_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ScaleToZero:
-    """No copy of a component is asked for any more, and none is left."""
+    """No replica of a component is asked for any more, and none is left."""
 
     system: System
     component: str
     before: tuple[InstanceState, ...]
     replicas: int
     kill: bool
-    """Whether the copies are given no time to end in good order."""
+    """Whether the replicas are given no time to end in good order."""
 
     @classmethod
     def of(cls, system: System, component: str, *, kill: bool = False) -> Self:
@@ -36,10 +36,10 @@ class ScaleToZero:
         if kill:
             ask(system, Kills)
         replicas = scales.replicas(component)
-        before = copies_of(system, component)
+        before = replicas_of(system, component)
         if replicas < 1 or len(before) != replicas or not all(state.running for state in before):
             raise PlatformRefused(
-                f"{replicas} copies of {component} are asked for, and there are: {shown(before)}",
+                f"{replicas} replicas of {component} are asked for, and there are: {shown(before)}",
                 hint="wait until as many run as are asked for",
             )
         return cls(system, component, before, replicas, kill)
@@ -72,18 +72,20 @@ class ScaleToZero:
 
     def _kill_what_is_left(self) -> None:
         kills = ask(self.system, Kills)
-        for state in copies_of(self.system, self.component):
+        for state in replicas_of(self.system, self.component):
             try:
                 kills.kill(state.name)
             except PlatformRefused:
                 if not all(
-                    state.is_gone(now) for now in copies_of(self.system, self.component) if now.name == state.name
+                    state.is_gone(now) for now in replicas_of(self.system, self.component) if now.name == state.name
                 ):
                     raise
 
     def in_effect(self) -> str | None:
-        """Return the evidence that no copy is left, or None. Raises CannotObserve."""
-        return None if copies_of(self.system, self.component) else f"{self.component}: 0 copies asked for, none left"
+        """Return the evidence that no replica is left, or None. Raises CannotObserve."""
+        return (
+            None if replicas_of(self.system, self.component) else f"{self.component}: 0 replicas asked for, none left"
+        )
 
     def recovered(self) -> str | None:
         """Return the evidence that as many run as before, or None. Raises CannotObserve."""

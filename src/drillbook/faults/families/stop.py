@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from ...platforms import Stopped, Stops
 from ..asking import ask
 from .coming_back import START, STARTED
-from .copies_run import AWAITED
 from .family import Family, Parameter, Way
+from .replicas_run import AWAITED
 from .victims import NAME, OnInstances, Victims
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class StopInstance(OnInstances):
             self.stopped[name] = stops.stop(name, grace_s=self.grace_s)
 
     def in_effect(self) -> str | None:
-        """Return the evidence that none of the old copies is left, or None. Raises CannotObserve."""
+        """Return the evidence that none of the old replicas is left, or None. Raises CannotObserve."""
         return self.victims.gone()
 
 

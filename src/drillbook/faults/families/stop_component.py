@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ...platforms import Scales, Stops
 from .coming_back import STARTED
-from .copies_run import RESTORED
 from .family import Family, Parameter, Way
+from .replicas_run import RESTORED
 from .scale_to_zero import ScaleToZero
 from .stop import GRACE_S, StopInstance
 from .victims import COMPONENT, replaces
@@ -24,10 +24,10 @@ def stop_component(system: System, component: str, *, grace_s: float = GRACE_S) 
     return StopInstance.of(system, component, grace_s=grace_s)
 
 
-GRACE = Parameter("grace_s", "as for stop; where copies are replaced, their own grace holds instead")
+GRACE = Parameter("grace_s", "as for stop; where replicas are replaced, their own grace holds instead")
 FAMILY = Family(
     name="stop-component",
-    does="a stop of all instances; where copies are replaced, none is asked for any more",
+    does="a stop of all instances; where replicas are replaced, none is asked for any more",
     call=stop_component,
     parameters=(COMPONENT, GRACE),
     ways=(Way((Stops,), STARTED), Way((Scales,), RESTORED)),

@@ -1,7 +1,7 @@
 """The instances that a fault hits, and what all harm to instances has in common. A component's name means all of them.
 
 What can be done is the platform's to say. Where it starts what has ended, that is the undo; where it replaces what has
-ended, the undo is to wait for the replacement, and a whole component is taken away by its copies' number.
+ended, the undo is to wait for the replacement, and a whole component is taken away by its replicas' number.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..address import address_of
 from ..asking import ask, listed, shown
 from ..blast import Blast
 from ..undo import Undo, recovery_of
-from . import coming_back, copies_run
+from . import coming_back, replicas_run
 from .family import Parameter
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Victims:
 
     @property
     def component(self) -> str:
-        """What they are copies of."""
+        """What they are replicas of."""
         return self.before[0].component
 
     @property
@@ -70,12 +70,12 @@ class Victims:
         """Return what brings them back, as their platform can.
 
         Args:
-            kind: START or RESUME of ``coming_back``, which find them by name; where copies are replaced, START is to
+            kind: START or RESUME of ``coming_back``, which find them by name; where replicas are replaced, START is to
                 wait for others.
             lands_within_s: how long the harm may go unseen when its author dies over it.
         """
         if kind == coming_back.START and replaces(self.system):
-            return copies_run.awaited(self.system, self.component)
+            return replicas_run.awaited(self.system, self.component)
         landing: dict[str, Json] = {coming_back.LANDS: lands_within_s} if lands_within_s else {}
         return Undo(kind, {**address_of(self.system), "names": list(self.names), **landing})
 
@@ -85,7 +85,7 @@ class Victims:
         return tuple(found.get(name) for name in self.names)
 
     def gone(self) -> str | None:
-        """Return the evidence that none of the old copies is left, or None. Raises CannotObserve."""
+        """Return the evidence that none of the old replicas is left, or None. Raises CannotObserve."""
         pairs = tuple(zip(self.before, self.now(), strict=True))
         if not all(old.is_gone(new) for old, new in pairs):
             return None
@@ -128,7 +128,7 @@ class OnInstances:
 
 
 def replaces(system: System) -> bool:
-    """Say whether the platform puts another copy in the place of one that has ended, rather than start it."""
+    """Say whether the platform puts another replica in the place of one that has ended, rather than start it."""
     platform = platform_of(system)
     starts = platform.can(Starts)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if not isinstance(starts, Missing):

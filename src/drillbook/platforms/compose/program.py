@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model import CannotObserve
-from .capabilities import PlatformRefused
+from ...model import CannotObserve
+from ..capabilities import PlatformRefused
 
 if TYPE_CHECKING:
-    from ..model import ComposeProject
+    from ...model import ComposeProject
 
 _VERSION_S = 10
 _UP_S = 120

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .. import addresses
+from ... import addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

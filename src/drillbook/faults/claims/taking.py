@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..platforms import Changed, KeepsClaim
-from .copies import LEASE_S, SKEW_S, Copy, Document, Fenced, keepers, parsed
+from ...platforms import Changed, KeepsClaim
 from .records import Held, Holder, Lease, LeftBehind
+from .target import LEASE_S, SKEW_S, Document, Fenced, TargetClaim, keepers, parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..model import Json, System
-    from ..platforms import Kept
+    from ...model import Json, System
+    from ...platforms import Kept
 
 _SETTLE_S = 0.3
 _LOOK_EVERY_S = 5.0
@@ -34,7 +34,7 @@ def look(environment: str, systems: Iterable[System]) -> None:
 
 def take(
     environment: str, systems: Iterable[System], holder: Holder, lock: Path, *, lease_s: float
-) -> tuple[Copy, ...]:
+) -> tuple[TargetClaim, ...]:
     """Take all targets, or none.
 
     Args:
@@ -50,7 +50,7 @@ def take(
         CannotObserve, PlatformRefused: one cannot be read or written.
     """
     token = secrets.token_hex(8)
-    taken: list[Copy] = []
+    taken: list[TargetClaim] = []
     try:
         for keeps, address in keepers(systems):
             kept = _free(environment, keeps)
@@ -60,8 +60,8 @@ def take(
             ours = Document(environment, token, holder, lease, keys=left)
             taken.append(_taken(keeps, address, ours, lock, over=kept))
     except BaseException:
-        for copy in taken:
-            copy.drop()
+        for claim in taken:
+            claim.drop()
         raise
     return tuple(taken)
 
@@ -81,7 +81,7 @@ def _free(environment: str, keeps: KeepsClaim) -> Kept | None:
 
 def seize(
     environment: str, systems: Iterable[System], holder: Holder, lock: Path, say: Callable[[str], None]
-) -> tuple[Copy, ...]:
+) -> tuple[TargetClaim, ...]:
     """Take over what a run that is gone has left on the targets; waits, bounded, for its lease to run out.
 
     Raises:
@@ -89,7 +89,7 @@ def seize(
         CannotObserve, PlatformRefused, BadUndo: a target cannot be read or written, or has something else there.
     """
     token = secrets.token_hex(8)
-    taken: list[Copy] = []
+    taken: list[TargetClaim] = []
     for keeps, address in keepers(systems):
         kept = keeps.read_claim()
         if kept is None:
@@ -119,13 +119,15 @@ def _when_free(environment: str, keeps: KeepsClaim, kept: Kept, say: Callable[[s
     return kept
 
 
-def _taken(keeps: KeepsClaim, address: dict[str, Json], document: Document, lock: Path, *, over: Kept | None) -> Copy:
+def _taken(
+    keeps: KeepsClaim, address: dict[str, Json], document: Document, lock: Path, *, over: Kept | None
+) -> TargetClaim:
     """Write the document, and see a moment later that it is still there: not every target lets one alone write."""
-    copy = Copy(keeps, address, document.token, lock)
+    claim = TargetClaim(keeps, address, document.token, lock)
     try:
         keeps.write_claim(document.to_text(), over=over)
         time.sleep(_SETTLE_S)
-        copy.read()
+        claim.read()
     except (Changed, Fenced):
         raise Held(document.environment, None) from None
-    return copy
+    return claim

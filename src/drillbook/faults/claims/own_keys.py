@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..model import CannotObserve
-from .undo import BadUndo
+from ...model import CannotObserve
+from ..undo import BadUndo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..model import Json
+    from ...model import Json
 
 SUFFIX = ".keys"
 PREFIX = "drillbook-"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
-    from ..model import Json
+    from ...model import Json
 
 T = TypeVar("T")
 Do = Literal["arm", "undo", "disarm", "beat", "finish"]

@@ -6,10 +6,10 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ..model import CannotObserve
-from ..polling import TimedOut, wait_until
-from . import lines, log_files
-from .capabilities import (
+from ...model import CannotObserve
+from ...polling import TimedOut, wait_until
+from .. import lines, log_files
+from ..capabilities import (
     Executes,
     InstanceState,
     Kills,
@@ -31,13 +31,13 @@ from .capabilities import (
     Usage,
     named,
 )
-from .claims import KeepsClaim
+from ..claims import KeepsClaim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ..model import Instance, System
+    from ...model import Instance, System
 
 C = TypeVar("C")
 _ANSWER_LIMIT = 1 << 20

@@ -25,24 +25,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import timeline
-from ..journal import Journal
-from ..journal.events import UndoTold, WatchdogTold
-from ..model import CannotObserve
-from ..platforms import PlatformRefused
-from ..redaction import Redactor
-from . import families as _families  # every kind of undo is loaded before the first harm
+from ... import timeline
+from ...journal import Journal
+from ...journal.events import UndoTold, WatchdogTold
+from ...model import CannotObserve
+from ...platforms import PlatformRefused
+from ...redaction import Redactor
+from .. import families as _families  # every kind of undo is loaded before the first harm
+from ..claims.records import Holder, Lease, LocalClaim, Record, folder_of
+from ..claims.target import LEASE_S, Fenced, claims_at
+from ..undo import BadUndo, NotUndone, healer_of, perform
 from . import messages
-from .copies import LEASE_S, Fenced, copies_at
 from .messages import Command, Config, Reply
-from .records import Holder, Lease, LocalClaim, Record, folder_of
-from .undo import BadUndo, NotUndone, healer_of, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from ..journal.events import Event
+    from ...journal.events import Event
 
 _CONFIG_LIMIT_S = 10.0
 _HOLD_EVERY_S = 0.5
@@ -91,7 +91,7 @@ class Watchdog:
 
     def run(self, wake: int) -> int:
         """Guard until the runner is gone or says that it has finished. Return 0 when nothing is left behind."""
-        if self._claim.copies:
+        if self._claim.on_targets:
             threading.Thread(target=self._renew_targets, daemon=True).start()
         cause = self._watch(wake)
         self._alone.set()
@@ -101,7 +101,7 @@ class Watchdog:
         for worker in self._workers:
             worker.join(max(0.0, end - time.monotonic()))
         left = self._claim.found()
-        self._claim.drop_copies()
+        self._claim.forget_target_claims()
         self._write(WatchdogTold("ended", cause=cause, left=tuple(row.words() for row in left), by=os.getpid()))
         return 1 if left else 0
 
@@ -291,8 +291,8 @@ class Watchdog:
         kept_at = time.monotonic()
         while not self._alone.wait(LEASE_S / 3):
             try:
-                for copy in self._claim.copies:
-                    copy.renew()
+                for claim in self._claim.on_targets:
+                    claim.renew()
                 kept_at = time.monotonic()
             except Fenced as lost:
                 self._fence(lost.reason)
@@ -379,7 +379,7 @@ def main() -> int:
     ourselves = Holder("the watchdog", "", os.getpid(), "", config.journal, config.epoch)
     folder = folder_of(config.environment, config.systems)
     claim = LocalClaim(config.environment, folder, config.lock_fd, ourselves, tuple(config.systems))
-    claim.copies = copies_at(config.targets, config.token, claim.target_lock)
+    claim.on_targets = claims_at(config.targets, config.token, claim.target_lock)
     journal = Journal(Path(config.journal), Redactor())
     return Watchdog(config, claim, journal).run(wake)
 

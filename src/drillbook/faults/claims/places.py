@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..platforms import platform_of
+from ...platforms import platform_of
 from .own_keys import SUFFIX as KEYS_SUFFIX
 from .records import files_of, folders_of, holder_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..model import System
+    from ...model import System
 
     Names = tuple[str, ...]
 

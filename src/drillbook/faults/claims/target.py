@@ -14,18 +14,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ..model import CannotObserve
-from ..platforms import Changed, KeepsClaim, Missing, PlatformRefused, platform_of
-from .address import address_of, system_at
+from ...model import CannotObserve
+from ...platforms import Changed, KeepsClaim, Missing, PlatformRefused, platform_of
+from ..address import address_of, system_at
+from ..undo import BadUndo
 from .own_keys import OwnKeys
 from .records import Holder, Lease, Leftover, Record
-from .undo import BadUndo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..model import Json, System
-    from ..platforms import Kept
+    from ...model import Json, System
+    from ...platforms import Kept
 
 T = TypeVar("T", Record, OwnKeys)
 LEASE_S = 30.0
@@ -88,7 +88,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class TargetClaim:
     """One target's object, as the run that holds it writes it. All who share the run write one at a time."""
 
     keeps: KeepsClaim
@@ -200,10 +200,10 @@ def keepers(systems: Iterable[System]) -> tuple[tuple[KeepsClaim, dict[str, Json
     return tuple(found.values())
 
 
-def copies_at(addresses: Iterable[dict[str, Json]], token: str, lock: Path) -> tuple[Copy, ...]:
-    """Return the copies that a run has taken, from its addresses and token. Raises BadUndo, PlatformRefused."""
+def claims_at(addresses: Iterable[dict[str, Json]], token: str, lock: Path) -> tuple[TargetClaim, ...]:
+    """Return the claims that a run has taken, from its addresses and token. Raises BadUndo, PlatformRefused."""
     return tuple(
-        Copy(keeps, address, token, lock) for address in addresses for keeps, _ in keepers([system_at(address)])
+        TargetClaim(keeps, address, token, lock) for address in addresses for keeps, _ in keepers([system_at(address)])
     )
 
 

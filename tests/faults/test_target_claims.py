@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from drillbook.faults import Held, LeftBehind, Undo, copies, targets
-from drillbook.faults.copies import LEASE_S, SKEW_S, Copy, Document, Fenced
-from drillbook.faults.records import Holder, Lease, Record
+from drillbook.faults import Held, LeftBehind, Undo
+from drillbook.faults.claims import taking, target
+from drillbook.faults.claims.records import Holder, Lease, Record
+from drillbook.faults.claims.target import LEASE_S, SKEW_S, Document, Fenced, TargetClaim
 from drillbook.model import CannotObserve, Json, System
 from drillbook.platforms import Changed, Kept
 
@@ -59,7 +60,7 @@ class Memory:
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
     found = Memory()
-    monkeypatch.setattr(targets, "keepers", lambda _systems: ((found, {}),))
+    monkeypatch.setattr(taking, "keepers", lambda _systems: ((found, {}),))
     return found
 
 
@@ -67,9 +68,9 @@ def theirs(*records: Record, expires_in_s: float) -> Document:
     return Document("staging", "their-token", THEM, Lease(5, NOW_S + expires_in_s, NOW_S + 3600), records)
 
 
-def take(folder: Path) -> Copy:
-    (copy,) = targets.take("staging", [SYSTEM], US, folder / "lock", lease_s=60)
-    return copy
+def take(folder: Path) -> TargetClaim:
+    (claim,) = taking.take("staging", [SYSTEM], US, folder / "lock", lease_s=60)
+    return claim
 
 
 def test_a_document_comes_back_as_it_was_written() -> None:
@@ -90,7 +91,7 @@ def test_a_living_run_is_not_disturbed(memory: Memory, tmp_path: Path) -> None:
     with pytest.raises(Held, match="ci on runner-7"):
         take(tmp_path)
     with pytest.raises(Held):
-        targets.look("staging", [SYSTEM])
+        taking.look("staging", [SYSTEM])
     assert memory.writes == 1
 
 
@@ -108,44 +109,44 @@ def test_what_a_dead_run_has_left_must_be_undone_first(memory: Memory, tmp_path:
 
 def test_a_dead_run_that_left_nothing_is_written_over(memory: Memory, tmp_path: Path) -> None:
     memory.has(theirs(expires_in_s=-60))
-    copy = take(tmp_path)
+    claim = take(tmp_path)
     assert memory.document.holder == US
-    copy.put(RECORD)
+    claim.put(RECORD)
     assert memory.document.records == (RECORD,)
-    copy.remove(RECORD.id)
-    copy.remove(RECORD.id)
-    copy.drop()
+    claim.remove(RECORD.id)
+    claim.remove(RECORD.id)
+    claim.drop()
     assert memory.kept is None
 
 
 def test_records_stay_when_a_run_lets_go_and_its_lease_is_over_at_once(memory: Memory, tmp_path: Path) -> None:
-    copy = take(tmp_path)
-    copy.put(RECORD)
-    copy.drop()
+    claim = take(tmp_path)
+    claim.put(RECORD)
+    claim.drop()
     assert memory.document.records == (RECORD,)
     assert not memory.document.lives(NOW_S)
 
 
 def test_a_run_that_lost_its_target_does_no_more_harm_and_removes_nothing(memory: Memory, tmp_path: Path) -> None:
-    copy = take(tmp_path)
+    claim = take(tmp_path)
     memory.has(theirs(RECORD, expires_in_s=10))
     with pytest.raises(Fenced, match="held by ci on runner-7"):
-        copy.put(dataclasses.replace(RECORD, id="0c"))
+        claim.put(dataclasses.replace(RECORD, id="0c"))
     with pytest.raises(Fenced):
-        copy.renew()
-    copy.remove(RECORD.id)
-    copy.drop()
+        claim.renew()
+    claim.remove(RECORD.id)
+    claim.drop()
     assert memory.document.records == (RECORD,)
     memory.kept = None
     with pytest.raises(Fenced, match="somebody has removed"):
-        copy.put(RECORD)
+        claim.put(RECORD)
 
 
 def test_recovery_takes_over_at_once_when_the_lease_is_over(memory: Memory, tmp_path: Path) -> None:
     memory.has(theirs(RECORD, expires_in_s=-60))
     said: list[str] = []
-    (copy,) = targets.seize("staging", [SYSTEM], US, tmp_path / "lock", said.append)
-    assert copy.read().records == (RECORD,)
+    (claim,) = taking.seize("staging", [SYSTEM], US, tmp_path / "lock", said.append)
+    assert claim.read().records == (RECORD,)
     assert memory.document.holder == US
     assert said == []
 
@@ -153,7 +154,7 @@ def test_recovery_takes_over_at_once_when_the_lease_is_over(memory: Memory, tmp_
 def test_recovery_waits_for_the_lease_and_says_so(memory: Memory, tmp_path: Path) -> None:
     memory.has(theirs(RECORD, expires_in_s=1 - SKEW_S))
     said: list[str] = []
-    targets.seize("staging", [SYSTEM], US, tmp_path / "lock", said.append)
+    taking.seize("staging", [SYSTEM], US, tmp_path / "lock", said.append)
     who = "ci on runner-7, process 2, since 2026-01-01T00:00:00Z"
     assert said == [f"staging was held by {who}; its lease on the target ends in 1 s"]
 
@@ -161,13 +162,13 @@ def test_recovery_waits_for_the_lease_and_says_so(memory: Memory, tmp_path: Path
 def test_recovery_leaves_a_run_alone_that_renews_its_lease(memory: Memory, tmp_path: Path) -> None:
     memory.has(theirs(RECORD, expires_in_s=1 - SKEW_S))
     with pytest.raises(Held):
-        targets.seize(
+        taking.seize(
             "staging", [SYSTEM], US, tmp_path / "lock", lambda _line: memory.has(theirs(RECORD, expires_in_s=60))
         )
 
 
 def test_nothing_there_is_nothing_to_recover(memory: Memory, tmp_path: Path) -> None:
-    assert targets.seize("staging", [SYSTEM], US, tmp_path / "lock", print) == ()
+    assert taking.seize("staging", [SYSTEM], US, tmp_path / "lock", print) == ()
     assert memory.writes == 0
 
 
@@ -186,9 +187,9 @@ def test_a_copy_is_found_again_by_its_address(monkeypatch: pytest.MonkeyPatch, t
         seen.extend(systems)
         return [(Memory(), {})]
 
-    monkeypatch.setattr(copies, "keepers", keepers)
+    monkeypatch.setattr(target, "keepers", keepers)
     address: dict[str, Json] = {"system": "config-manager", "platform": "compose", "project": "p", "service": "s"}
-    (copy,) = copies.copies_at([address], "token", tmp_path / "lock")
-    assert (copy.address, copy.token) == (address, "token")
+    (claim,) = target.claims_at([address], "token", tmp_path / "lock")
+    assert (claim.address, claim.token) == (address, "token")
     assert seen[0].compose is not None
     assert seen[0].compose.name == "p"

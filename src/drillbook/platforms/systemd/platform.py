@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ..model import CannotObserve
-from ..polling import TimedOut, wait_until
-from . import lines
-from .capabilities import (
+from ...model import CannotObserve
+from ...polling import TimedOut, wait_until
+from .. import lines
+from ..capabilities import (
     EXECUTE_S,
     BearsMarks,
     Executed,
@@ -35,16 +35,16 @@ from .capabilities import (
     Stops,
     Usage,
 )
-from .claims import KeepsClaim
-from .shell import shell_of
-from .systemd_claim import HostClaim
+from ..claims import KeepsClaim
+from ..shell import shell_of
+from .claim import HostClaim
 from .units import DescribesUnits, UnitState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..model import Instance, System
-    from ..model.systemd_host import SystemdHost
+    from ...model import Instance, System
+    from ...model.systemd_host import SystemdHost
 
 C = TypeVar("C")
 _PROPERTIES = (

@@ -14,11 +14,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ..addresses import hostname
-from ..model import CannotObserve, ComposeProject, Instance
-from ..polling import TimedOut, wait_until
-from . import compose_program, lines
-from .capabilities import (
+from ...addresses import hostname
+from ...model import CannotObserve, ComposeProject, Instance
+from ...polling import TimedOut, wait_until
+from .. import lines
+from ..capabilities import (
     EXECUTE_S,
     BearsMarks,
     Declares,
@@ -45,10 +45,11 @@ from .capabilities import (
     Usage,
     named,
 )
-from .claims import KeepsClaim
-from .compose_claim import EngineClaim
-from .compose_entry import Entry, addresses
-from .limited import limited
+from ..claims import KeepsClaim
+from ..limited import limited
+from . import program as compose_program
+from .claim import EngineClaim
+from .entry import Entry, addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container, ExecResult
 
-    from ..model import System
+    from ...model import System
 
 C = TypeVar("C")
 R = TypeVar("R")

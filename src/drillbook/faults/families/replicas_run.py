@@ -1,4 +1,4 @@
-"""The undo on platforms that replace copies rather than start them again: as many run as are asked for."""
+"""The undo on platforms that replace replicas rather than start them again: as many run as are asked for."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 RESTORE = "replicas.restore"
 AWAIT = "replicas.await"
 RESTORED = UndoKind(
-    RESTORE, "asks for as many copies as before, and waits until they run", needs=(Scales,), where_missing=(Starts,)
+    RESTORE, "asks for as many replicas as before, and waits until they run", needs=(Scales,), where_missing=(Starts,)
 )
-AWAITED = UndoKind(AWAIT, "waits until the platform has replaced the copies", needs=(Scales,), where_missing=(Starts,))
+AWAITED = UndoKind(
+    AWAIT, "waits until the platform has replaced the replicas", needs=(Scales,), where_missing=(Starts,)
+)
 
 
 def restore(system: System, component: str, replicas: int) -> Undo:
-    """Return the undo that asks for so many copies again, where none are asked for, and waits until they run."""
+    """Return the undo that asks for so many replicas again, where none are asked for, and waits until they run."""
     return Undo(RESTORE, {**address_of(system), "component": component, "replicas": replicas})
 
 
 def awaited(system: System, component: str) -> Undo:
-    """Return the undo of a copy's end where the platform replaces it: to wait until as many run as are asked for.
+    """Return the undo of a replica's end where the platform replaces it: to wait until as many run as are asked for.
 
     Raises:
         CannotObserve: nobody can say how many are asked for.
@@ -42,7 +44,7 @@ def awaited(system: System, component: str) -> Undo:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Waits until as many copies run as are asked for, whatever number that is: an autoscaler's decision, perhaps."""
+    """Waits until as many replicas run as are asked for, whatever number that is: an autoscaler's decision, perhaps."""
 
     system: System
     component: str
@@ -50,17 +52,17 @@ class Whole:
     """How many to ask for where none are; None where the harm left that number alone, so that none is an answer too."""
 
     def healed(self) -> str | None:
-        """Return the evidence that all copies that are asked for run, or None. Raises CannotObserve."""
+        """Return the evidence that all replicas that are asked for run, or None. Raises CannotObserve."""
         try:
             asked_for = ask(self.system, Scales).replicas(self.component)
         except TargetGone as gone:
             return gone.reason
-        copies = copies_of(self.system, self.component)
-        if len(copies) != asked_for or not all(state.running for state in copies):
+        replicas = replicas_of(self.system, self.component)
+        if len(replicas) != asked_for or not all(state.running for state in replicas):
             return None
-        if copies:
-            return shown(copies)
-        return f"no copy of {self.component} is asked for any more" if self.replicas is None else None
+        if replicas:
+            return shown(replicas)
+        return f"no replica of {self.component} is asked for any more" if self.replicas is None else None
 
     def landing_s(self) -> float:
         """A pod that was told to end shows it."""
@@ -80,8 +82,8 @@ class Whole:
         return True
 
 
-def copies_of(system: System, component: str) -> tuple[InstanceState, ...]:
-    """Return all copies of a component, running or not. Raises CannotObserve, PlatformRefused."""
+def replicas_of(system: System, component: str) -> tuple[InstanceState, ...]:
+    """Return all replicas of a component, running or not. Raises CannotObserve, PlatformRefused."""
     return tuple(state for state in listed(system) if state.component == component)
 
 

@@ -7,12 +7,12 @@ import hashlib
 import shlex
 from typing import TYPE_CHECKING
 
-from ..model import CannotObserve
-from .capabilities import PlatformRefused
-from .claims import Changed, Kept
+from ...model import CannotObserve
+from ..capabilities import PlatformRefused
+from ..claims import Changed, Kept
 
 if TYPE_CHECKING:
-    from .shell import Shell
+    from ..shell import Shell
 
 FOLDER = "/var/lib/drillbook"
 FILE = f"{FOLDER}/claim.json"

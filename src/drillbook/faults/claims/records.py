@@ -2,7 +2,7 @@
 
 Locally the claim of a place is a directory, named by the systems there (``<state>/faults/<environment>/<systems>/``): a
 locked file, a lease, and one file for each undo. Where the target can keep it, all three are one object there as well
-(``copies``).
+(``claims``).
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .. import clock
-from ..model import CannotObserve
-from ..platforms import PlatformRefused
-from ..polling import TimedOut, wait_until
-from ..state import state_directory
-from .blast import Blast
+from ... import clock
+from ...model import CannotObserve
+from ...platforms import PlatformRefused
+from ...polling import TimedOut, wait_until
+from ...state import state_directory
+from ..blast import Blast
+from ..undo import BadUndo, Undo
 from .own_keys import SUFFIX as KEYS_SUFFIX
 from .own_keys import OwnKeys, read_keys
-from .undo import BadUndo, Undo
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from ..model import Json
-    from .copies import Copy
+    from ...model import Json
+    from .target import TargetClaim
 
 _SHAPE = 1
 _SUFFIX = ".json"
@@ -223,7 +223,7 @@ class LocalClaim:
         self.folder = folder
         self.fd = fd
         self.holder = holder
-        self.copies: tuple[Copy, ...] = ()
+        self.on_targets: tuple[TargetClaim, ...] = ()
         """The same on the targets, where those can keep it."""
 
     @property
@@ -293,8 +293,8 @@ class LocalClaim:
             PlatformRefused, CannotObserve: a target does not take it.
         """
         self._write(record)
-        for copy in self.copies:
-            copy.put(record)
+        for claim in self.on_targets:
+            claim.put(record)
 
     def mark(self, record: Record, evidence: str) -> None:
         """Note in a record that its harm is undone, for whoever waits for that."""
@@ -306,8 +306,8 @@ class LocalClaim:
         Raises:
             PlatformRefused, CannotObserve: a target keeps it, and so does the disk.
         """
-        for copy in self.copies:
-            copy.remove(record_id)
+        for claim in self.on_targets:
+            claim.remove(record_id)
         (self.folder / f"{record_id}{_SUFFIX}").unlink(missing_ok=True)
         _sync_folder(self.folder)
 
@@ -324,8 +324,8 @@ class LocalClaim:
         """
         path = self._keys_file(keys.id)
         self._write_keys(keys.noted(time.time(), read_keys(path) if path.exists() else None))
-        for copy in self.copies:
-            copy.remember(keys)
+        for claim in self.on_targets:
+            claim.remember(keys)
 
     def count_keys(self) -> None:
         """Put down how many keys each run that is gone can have written, before this one's own life hides its end."""
@@ -338,8 +338,8 @@ class LocalClaim:
 
     def forget(self, keys_id: str) -> None:
         """Forget keys that are deleted. Raises PlatformRefused, CannotObserve when a target keeps them."""
-        for copy in self.copies:
-            copy.forget(keys_id)
+        for claim in self.on_targets:
+            claim.forget(keys_id)
         self._keys_file(keys_id).unlink(missing_ok=True)
 
     def remembered(self) -> tuple[OwnKeys, ...]:
@@ -348,7 +348,7 @@ class LocalClaim:
         Raises:
             PlatformRefused, CannotObserve: a target, or a file here, cannot be read.
         """
-        there = {keys.id: keys for copy in self.copies for keys in copy.read().keys if keys.count is not None}
+        there = {keys.id: keys for claim in self.on_targets for keys in claim.read().keys if keys.count is not None}
         here = {keys.id: keys for keys in map(read_keys, files_of(self.folder, KEYS_SUFFIX))}
         return tuple(keys.ended(_last_sign_s(self.folder)) for keys in (there | here).values())
 
@@ -367,15 +367,15 @@ class LocalClaim:
         fresh.write_text(json.dumps(asdict(lease)) + "\n", "utf-8")
         fresh.replace(self.folder / "lease")
 
-    def drop_copies(self) -> None:
+    def forget_target_claims(self) -> None:
         """Let go of the targets; one that cannot be reached keeps its claim until the lease is over."""
-        for copy in self.copies:
+        for claim in self.on_targets:
             with contextlib.suppress(PlatformRefused, CannotObserve, BadUndo):
-                copy.drop()
+                claim.drop()
 
     def release(self) -> None:
         """Let go."""
-        self.drop_copies()
+        self.forget_target_claims()
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

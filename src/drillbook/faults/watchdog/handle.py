@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from ..journal.events import WatchdogTold
-from ..polling import TimedOut, wait_until
+from ...journal.events import WatchdogTold
+from ...polling import TimedOut, wait_until
+from ..undo import BUDGET_S, NotUndone, WatchdogDied
 from . import messages
 from .messages import Command, Config, Do, Reply
-from .undo import BUDGET_S, NotUndone, WatchdogDied
 
 if TYPE_CHECKING:
-    from ..journal import Journal
-    from .records import LocalClaim, Record
+    from ...journal import Journal
+    from ..claims.records import LocalClaim, Record
 
 _READY_S = 15.0
 _ANSWER_S = 15.0
@@ -159,8 +159,8 @@ class Watchdog:
             beat_limit_s=self._timing.beat_limit_s,
             lease_s=self._timing.lease_s,
             budget_s=self._timing.budget_s,
-            targets=[copy.address for copy in self._claim.copies],
-            token=self._claim.copies[0].token if self._claim.copies else "",
+            targets=[claim.address for claim in self._claim.on_targets],
+            token=self._claim.on_targets[0].token if self._claim.on_targets else "",
         )
         process = _spawn(self._claim.fd, self._journal.directory / "watchdog.log")
         try:

@@ -8,15 +8,15 @@ import io
 import tarfile
 from typing import TYPE_CHECKING
 
-from ..model import CannotObserve
-from .capabilities import PlatformRefused
-from .claims import Changed, Kept
+from ...model import CannotObserve
+from ..capabilities import PlatformRefused
+from ..claims import Changed, Kept
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-    from .compose import Project
+    from .platform import Project
 
 LABEL = "drillbook.claim"
 _FILE = "claim.json"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..polling import TimedOut, wait_until
-from .capabilities import PlatformRefused
+from ...polling import TimedOut, wait_until
+from ..capabilities import PlatformRefused
 from .haproxy import Balancer, NotAnswered
 
 if TYPE_CHECKING:

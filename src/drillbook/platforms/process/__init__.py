@@ -1,0 +1,1 @@
+"""Ordinary processes of this machine."""
