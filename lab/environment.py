@@ -38,14 +38,16 @@ def write(
         "systems": {
             system: {
                 "version": version,
-                "control": layout.control,
                 "data_dir": layout.data,  # stands for /var/lib/llm-config
-                "api": {"instances": [asdict(instance) for instance in instances]},
-                "postgres": {"url": {"file": database_url}},
-                "redis": {"url": {"file": cache_url}},
+                "process": {"control": layout.control, "marker": layout.marker},
+                "mutations": {"allowed": True, "namespace": "drillbook"},
+                "components": {
+                    "api": {"instances": [asdict(instance) for instance in instances]},
+                    "postgres": {"kind": "postgres", "url": {"file": database_url}},
+                    "redis": {"kind": "redis", "url": {"file": cache_url}},
+                },
             }
         },
-        "mutations": {"allowed": True, "namespace": "drillbook"},
-        "disruption": {"allowed": True, "at_most": {"instances": 4, "share": 1.0}, "marker": layout.marker},
+        "disruption": {"allowed": True, "at_most": {"instances": 4, "share": 1.0}},
     }
     write_environment(layout.environment, facts)

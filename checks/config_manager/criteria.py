@@ -20,6 +20,8 @@ from drillbook.accepts import (
     rule,
 )
 from drillbook.model import Criterion, Severity, Stage
+from drillbook.platforms.compose.settings import ComposeProject
+from drillbook.platforms.kubernetes.settings import Cluster
 from drillbook.probes.components import Components
 from drillbook.probes.host import External, HostResources, Names, Ports
 from drillbook.probes.http import Get, GetUntilChanged
@@ -128,18 +130,21 @@ def _no_outside(system: System) -> str | None:
 
 def _no_prometheus(system: System) -> str | None:
     """Monitoring is optional; a lab that is not up yet will say where its own is."""
-    if system.prometheus_url or (system.compose is None and system.cluster is None):
+    if "prometheus" in system.components or system.place.settings is None:
         return None
-    return f"no monitoring is named (systems.{system.name}.prometheus.url)"
+    return f"no monitoring is named (systems.{system.name}.components.prometheus)"
 
 
 def _no_directory(system: System) -> str | None:
-    found = system.compose and system.compose.directory
-    return None if found else "no project directory is named (directory under [compose])"
+    found = system.place.held_as(ComposeProject)
+    return (
+        None if found is not None and found.directory else "no project directory is named (directory under [compose])"
+    )
 
 
 def _not_this_host(system: System) -> str | None:
-    return "it is about the nodes' own resources, which the API does not show" if system.cluster else None
+    shown = system.place.held_as(Cluster) is None
+    return None if shown else "it is about the nodes' own resources, which the API does not show"
 
 
 HEALTH = (

@@ -246,22 +246,24 @@ def _write_environment(project: Project, options: Options, values: dict[str, str
     facts = {
         "name": "lab",
         "platform": "compose",
-        "compose": {
-            "project": project.name,
-            "directory": project.directory,
-            "service": SERVICE,
-            "balancer": f"tcp://{HOST}:{values['BALANCER_PORT']}/{_BACKEND}",
-        },
         "systems": {
-            SYSTEM: {  # its instances are asked of the engine
+            SYSTEM: {
                 "version": options.version,
-                "api": {"url": f"http://{HOST}:{values['ENTRY_PORT']}"},
-                "postgres": {"url": {"file": project.directory / "database-url"}},
-                "redis": {"url": {"file": project.directory / "cache-url"}},
-                "prometheus": {"url": f"http://{HOST}:{values['PROMETHEUS_PORT']}"},
+                "compose": {
+                    "project": project.name,
+                    "directory": project.directory,
+                    "services": {"api": SERVICE},
+                    "balancers": {"api": f"tcp://{HOST}:{values['BALANCER_PORT']}/{_BACKEND}"},
+                },
+                "mutations": {"allowed": True, "namespace": "drillbook"},
+                "components": {  # the instances of the API are asked of the engine
+                    "api": {"url": f"http://{HOST}:{values['ENTRY_PORT']}", "ports": {"http": 8080, "metrics": 9090}},
+                    "postgres": {"kind": "postgres", "url": {"file": project.directory / "database-url"}},
+                    "redis": {"kind": "redis", "url": {"file": project.directory / "cache-url"}},
+                    "prometheus": {"kind": "prometheus", "url": f"http://{HOST}:{values['PROMETHEUS_PORT']}"},
+                },
             }
         },
-        "mutations": {"allowed": True, "namespace": "drillbook"},
         # The marker is a label of the containers.
         "disruption": {"allowed": True, "at_most": {"instances": 8, "share": 1.0}},
     }

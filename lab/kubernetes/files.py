@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 MANIFESTS = Path(__file__).parent / "manifests"
 SECRET = "llm-config-manager-secrets"  # noqa: S105 - the name of an object
 _USER = "llm_config"
+_WORKLOADS = {
+    "api": "deployments/llm-config-manager",
+    "postgres": "statefulsets/postgres",
+    "redis": "statefulsets/redis",
+    "prometheus": "deployments/prometheus",
+}
 
 
 def write_manifests(folder: Path, namespace: str, *, version: str, defects: tuple[str, ...]) -> Path:
@@ -89,21 +95,28 @@ def write_environment(folder: Path, *, system: str, version: str, namespace: str
     facts = {
         "name": "lab",
         "platform": "kubernetes",
-        "kubernetes": {
-            "kubeconfig": folder / "gate.kubeconfig",
-            "acts_with": folder / "drill.kubeconfig",
-            "namespace": namespace,
-        },
         "systems": {
             system: {
                 "version": version,
-                **({"api": {"url": entry}} if entry else {}),  # where users come in; the pods are asked of the API
-                "postgres": {"url": {"file": overlay / "database-url"}, "through": "platform"},
-                "redis": {"url": {"file": overlay / "cache-url"}, "through": "platform"},
-                "prometheus": {"url": "http://prometheus:9090", "through": "platform"},
+                "kubernetes": {
+                    "kubeconfig": folder / "gate.kubeconfig",
+                    "acts_with": folder / "drill.kubeconfig",
+                    "namespace": namespace,
+                    "components": {name: {"workload": path} for name, path in _WORKLOADS.items()},
+                },
+                "mutations": {"allowed": True, "namespace": "drillbook"},
+                "components": {  # where users come in; the pods are asked of the API
+                    "api": {**({"url": entry} if entry else {}), "ports": {"http": 8080, "metrics": 9090}},
+                    "postgres": {
+                        "kind": "postgres",
+                        "url": {"file": overlay / "database-url"},
+                        "through": "platform",
+                    },
+                    "redis": {"kind": "redis", "url": {"file": overlay / "cache-url"}, "through": "platform"},
+                    "prometheus": {"kind": "prometheus", "url": "http://prometheus:9090", "through": "platform"},
+                },
             }
         },
-        "mutations": {"allowed": True, "namespace": "drillbook"},
         # The marker is an annotation of the namespace.
         "disruption": {"allowed": True, "at_most": {"instances": 7, "share": 1.0}},
     }

@@ -23,20 +23,22 @@ def write(machine: Machine) -> None:
             machine.system: {
                 "version": machine.version,
                 "systemd": {"host": ALIAS, "ssh_config": folder / "ssh_config", "units": dict(UNITS)},
-                "api": {
-                    "instances": [
-                        {
-                            "name": "api",
-                            "url": f"http://{HOST}:{machine.ports['api']}",
-                            "metrics": f"http://{HOST}:{machine.ports['metrics']}/metrics",
-                        }
-                    ]
+                "mutations": {"allowed": True, "namespace": "drillbook"},
+                "components": {
+                    "api": {"instances": [_instance(machine)]},
+                    "postgres": {"kind": "postgres", "url": {"file": folder / "database-url"}},
+                    "redis": {"kind": "redis", "url": {"file": folder / "cache-url"}},
                 },
-                "postgres": {"url": {"file": folder / "database-url"}},
-                "redis": {"url": {"file": folder / "cache-url"}},
             }
         },
-        "mutations": {"allowed": True, "namespace": "drillbook"},
         "disruption": {"allowed": True, "at_most": {"instances": 3, "share": 1.0}},
     }
     write_environment(machine.environment, facts)
+
+
+def _instance(machine: Machine) -> dict[str, str]:
+    return {
+        "name": "api",
+        "url": f"http://{HOST}:{machine.ports['api']}",
+        "metrics": f"http://{HOST}:{machine.ports['metrics']}/metrics",
+    }

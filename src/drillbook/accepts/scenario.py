@@ -5,11 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ..model import Facts
 from ..probes.dated import first_said, held_in_doubt
 from . import escaped, met, met_if, not_met, rule, rule_with_facts, unknown
 
 if TYPE_CHECKING:
-    from ..model import Accepts, Facts, Finding
+    from collections.abc import Callable
+
+    from ..model import Accepts, Finding
     from ..probes.recorded import Downtime, Ended, InFlight, Said, Sights, Steps, WriteLosses
 
 
@@ -110,30 +113,32 @@ def within_rpo() -> Accepts[WriteLosses]:
     """Accept a loss window within the environment's objective; UNKNOWN without one."""
 
     def check(seen: WriteLosses, facts: Facts) -> Finding:
-        if facts.rpo_objective_s is None:
-            return unknown("no objective: set [objectives] rpo_s in the environment file")
+        objective_s = facts.rpo_s(seen.objective)
+        if objective_s is None:
+            return unknown(f"no objective: {_unset(seen.objective, 'rpo_s')}")
         if seen.rpo_s is None:
             return unknown("what was lost is not known: not every acknowledged write could be read")
         observed = f"{seen.rpo_s:.2f} s, {seen.lost} of {seen.acknowledged:,} acknowledged writes lost"
-        return met_if(seen.rpo_s <= facts.rpo_objective_s and (not seen.lost or facts.rpo_objective_s > 0), observed)
+        return met_if(seen.rpo_s <= objective_s and (not seen.lost or objective_s > 0), observed)
 
-    return rule_with_facts(lambda facts: f"RPO within {_shown(facts.rpo_objective_s)}", check)
+    return rule_with_facts(lambda facts: f"RPO within {_shown(facts, Facts.rpo_s)}", check)
 
 
 def within_rto() -> Accepts[Downtime]:
     """Accept a downtime within the environment's objective; UNKNOWN without one, or when it is not known."""
 
     def check(seen: Downtime, facts: Facts) -> Finding:
-        if facts.rto_objective_s is None:
-            return unknown("no objective: set [objectives] rto_s in the environment file")
+        objective_s = facts.rto_s(seen.objective)
+        if objective_s is None:
+            return unknown(f"no objective: {_unset(seen.objective, 'rto_s')}")
         if seen.says_nothing:
             return unknown(seen.why_not)
         if seen.rto_s is None:
             return _not_met_if_known(seen, f"not recovered: {seen.why_not}")
         observed = f"{seen.rto_s:.2f} s, to within {seen.resolution_s:.2f} s; {seen.bad_samples}"
-        return met(observed) if seen.rto_s <= facts.rto_objective_s else _not_met_if_known(seen, observed)
+        return met(observed) if seen.rto_s <= objective_s else _not_met_if_known(seen, observed)
 
-    return rule_with_facts(lambda facts: f"RTO within {_shown(facts.rto_objective_s)}", check)
+    return rule_with_facts(lambda facts: f"RTO within {_shown(facts, Facts.rto_s)}", check)
 
 
 def recovered() -> Accepts[Downtime]:
@@ -230,5 +235,14 @@ def _not_met_if_known(seen: Downtime, observed: str) -> Finding:
     return not_met(observed) if seen.known else unknown(f"{observed}; {seen.why_not}")
 
 
-def _shown(objective_s: float | None) -> str:
-    return f"{objective_s:g} s" if objective_s is not None else "the environment's objective"
+def _unset(objective: str, key: str) -> str:
+    return f'set {key} of "{objective}" under objectives of the system in the environment file'
+
+
+def _shown(facts: Facts, of: Callable[[Facts, str], float | None]) -> str:
+    """Return the objective, and those that have a name of their own."""
+    found = {name: of(facts, name) for name in ("*", *sorted(facts.objectives))}
+    default = found.pop("*")
+    text = f"{default:g} s" if default is not None else "the environment's objective"
+    named = ", ".join(f"{name} {value:g} s" for name, value in found.items() if value not in (None, default))
+    return f"{text} ({named})" if named else text

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ..faults.families import FAMILIES, Family
-from ..platforms import PLATFORMS, Lists, offered_by
+from ..platforms import Lists, known, offered_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -96,7 +96,7 @@ def _names(needs: Iterable[Callable[..., Any]]) -> Iterable[str]:
 
 def _platforms(family: Family, way: Way) -> tuple[str, ...]:
     """Return the platforms that go this way: the first that fits."""
-    return tuple(name for name in PLATFORMS if family.way_on(offered_by(name)) is way)
+    return tuple(name for name in known() if family.way_on(offered_by(name)) is way)
 
 
 def _call(family: Family) -> str:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from .. import labs
 from ..drill.clean import clean_up_after
 from ..environment import BadEnvironment, known, load, locate
-from ..environment.problems import nearest
 from ..faults import Held, LeftBehind
 from ..faults import recover as recovering
 from ..faults.claims.places import places_of
-from ..faults.claims.records import files_of, folders_of, found_in, is_name
+from ..faults.claims.records import files_of, folders_of, found_in, is_name, system_in
 from ..faults.undo import BadUndo
 from ..model import CannotObserve
 from ..platforms import PlatformRefused
 from ..polling import TimedOut
 from ..redaction import visible
+from ..tables import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -181,7 +181,7 @@ def _systems_on_record(environment: str) -> frozenset[str]:
     """Return the systems that this machine's folders and undo records of an environment name."""
     folders = folders_of(environment)
     rows = (row.system for folder in folders.values() for row in found_in(folder))
-    return frozenset({*(system for there in folders for system in there), *(name for name in rows if name)})
+    return frozenset({*(system_in(name) for there in folders for name in there), *(name for name in rows if name)})
 
 
 def _recorded(name: str) -> _Described | None:

@@ -7,7 +7,7 @@ nothing, and fails.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -46,6 +46,8 @@ class Script:
     steady: tuple[Criterion[Any], ...]
     holds: tuple[Criterion[Any], ...]
     recovers_within_s: float = 60.0
+    objective: str = "*"
+    """The name of the objective that it is judged by, in the environment's ``objectives``."""
     outage_expected: bool = False
     """Whether clients must fail while the faults are in; the environment's abort condition is then not watched."""
 
@@ -57,7 +59,7 @@ class Scenario:
         script: what to do.
         name: the test's name; names its readings and its directory.
         environment: where.
-        session: the environment, held for faults.
+        sessions: the places that its faults touch, held for them, by component; the main one's is where clients write.
         journal: the run's record.
         say: shows a line of progress.
     """
@@ -68,16 +70,16 @@ class Scenario:
         name: str,
         *,
         environment: Environment,
-        session: FaultSession,
+        sessions: Mapping[str, FaultSession],
         journal: Journal,
         say: Callable[[str], None],
     ) -> None:
         self.script = script
         self.name = name
         self.system = environment.systems[script.system]
-        self.clients = script.traffic.within(self.system.max_rps).bad_after(environment.objectives.bad_after_ms)
+        self.clients = script.traffic.within(self.system.max_rps).bad_after(self.system.bad_after_ms)
         self.environment = environment
-        self._session = session
+        self._sessions = sessions
         self._journal = journal
         self._say = say
         self.faults = tuple(self._prepared(fault) for fault in script.faults(self.system))
@@ -104,9 +106,9 @@ class Scenario:
 
         Whatever the body raises, every fault is undone first; the clients end after that.
         """
-        namespace = self.environment.mutations_namespace
+        namespace = self.system.scratch_namespace
         if namespace is None:
-            raise Refused("its clients write, and [mutations] does not allow that here")
+            raise Refused("its clients write, and mutations does not allow that here")
         self._await_steady("before", timeout_s=5.0)
         traffic = Traffic(
             self.system,
@@ -114,7 +116,7 @@ class Scenario:
             self.clients,
             directory=self.directory,
             journal=self._journal,
-            claim=self._session.claim,
+            claim=self._for_clients.claim,
             say=self._say,
         )
         with traffic:
@@ -139,7 +141,8 @@ class Scenario:
 
     def inject(self, fault: Injection) -> float:
         """Inject a fault and prove its effect; return when the harm began, on the run's time line."""
-        self._session.check()
+        for session in self._sessions.values():
+            session.check()
         self._say(f"{self.name}: {fault.fault.name}")
         at = timeline.now()
         self._watch(fault)  # the harm itself may take its time, and clients suffer meanwhile
@@ -206,6 +209,8 @@ class Scenario:
 
     def record(self, place: Recorded[V], reading: V) -> None:
         """Put a reading into its place; it is journalled, redacted, and judged by ``verdicts``."""
+        if isinstance(reading, Downtime | WriteLosses):
+            reading = replace(reading, objective=self.script.objective)
         self._readings.append(reading)
         target = place.targets(self.system)[0]
         self._recorded[place.key] = Observation(
@@ -233,12 +238,18 @@ class Scenario:
         if down is None or lost is None:
             return None
         facts = self.environment.facts[self.script.system]
-        objective = f"objective {facts.rto_objective_s:g}" if facts.rto_objective_s is not None else "no objective"
+        rto_s = facts.rto_s(self.script.objective)
+        objective = f"objective {rto_s:g}" if rto_s is not None else "no objective"
         rto = f"{down.rto_s:.2f} s ± {down.resolution_s:.2f}" if down.rto_s is not None else "not recovered"
         return f"RTO {rto} ({objective}), {lost.lost} of {lost.acknowledged:,} acknowledged writes lost"
 
     def _prepared(self, fault: Fault) -> Injection:
-        return self._session.prepare(fault)
+        return self._sessions[fault.blast.component].prepare(fault)
+
+    @property
+    def _for_clients(self) -> FaultSession:
+        """The place that remembers what clients write: the main component's, where that is held."""
+        return self._sessions.get(self.system.main) or next(iter(self._sessions.values()))
 
     def _watch(self, fault: Injection) -> None:
         """Undo the fault within a second when clients suffer more than the environment allows."""
@@ -314,7 +325,7 @@ class Scenario:
         if not rows:
             raise NotSteady("the script says nothing about a steady state: nothing would be compared")
         shared = self._traffic is not None and self.system.max_rps is not None
-        system = discovered(replace(self.system, max_rps=self.clients.others_per_s) if shared else self.system)
+        system = discovered(self.system.at_most(self.clients.others_per_s) if shared else self.system)
         wants = [Want(row.probe, target) for row in rows for target in row.probe.targets(system)]
         seen = observe(wants, self.environment.redactor)
         facts, shown = self.environment.facts[self.script.system], self.environment.redactor.shown

@@ -6,54 +6,55 @@ import ipaddress
 import os
 from typing import TYPE_CHECKING, TypeVar
 
-from .. import addresses
+from .. import addresses, kinds, platforms
+from ..tables import HttpTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from .settings import EnvironmentFile, InstanceSettings
+    from ..tables import InstanceTable
+    from .systems import Tables
 
 T = TypeVar("T")
-_RESERVED = {
-    "entry": "the address by which users come in",
-    "postgres": "the database",
-    "redis": "the cache",
-    "prometheus": "the monitoring",
-    "scenario": "what a scenario saw",
-}
+_RESERVED = {"entry": "the address by which users come in", "scenario": "what a scenario saw"}
 """Names that reports and faults give to something else; an instance of that name would hide it, or be hidden."""
 _PORTS = {"http": 80, "https": 443}
 
 
-def not_apart(file: EnvironmentFile) -> list[str]:
+def not_apart(tables: Tables) -> list[str]:
     """Name what two copies or two components share and must not, each with its key and the key that has it already."""
     problems: list[str] = []
-    for name, system in file.systems.items():
-        key = f"systems.{name}.api.instances"
-        instances = system.api.instances
-        problems += _names(instances, key)
-        for field, same in (("url", _address), ("metrics", _address), ("log", _file)):
-            rows = [(f"{key}.{at}.{field}", getattr(one, field)) for at, one in enumerate(instances)]
-            problems += _twice(rows, same, "of its own for each instance")
-        if system.systemd is not None:
-            units = [(f"systems.{name}.systemd.units.{part}", unit) for part, unit in system.systemd.units.items()]
-            problems += _twice(units, _unit, "of its own for each component")
-    if file.kubernetes is not None:
-        labels = [(f"kubernetes.components.{part}", label) for part, label in file.kubernetes.components.items()]
-        problems += _twice(labels, _selector, "of its own for each component")
+    for system, components in tables.components.items():
+        taken = _RESERVED | {name: kinds.find(one.kind).stands_for for name, one in components.items()}
+        for name, table in components.items():
+            if isinstance(table, HttpTable):
+                problems += _instances(table, f"systems.{system}.components.{name}", taken)
+        place = tables.places[system]
+        if place is not None:
+            rows = platforms.border_of(tables.platform).twice(place, f"systems.{system}.{tables.platform}")
+            problems += _twice(rows, str, "of its own for each component")
     return problems
 
 
-def _names(instances: Iterable[InstanceSettings], key: str) -> list[str]:
+def _instances(table: HttpTable, key: str, taken: Mapping[str, str]) -> list[str]:
+    key = f"{key}.instances"
+    problems = _names(table.instances, key, taken)
+    for field, same in (("url", _address), ("metrics", _address), ("log", _file)):
+        rows = [(f"{key}.{at}.{field}", getattr(one, field)) for at, one in enumerate(table.instances)]
+        problems += _twice(rows, same, "of its own for each instance")
+    return problems
+
+
+def _names(instances: Iterable[InstanceTable], key: str, taken: Mapping[str, str]) -> list[str]:
     """Name instances that are called as something else is, or as another but for case and blanks."""
     problems: list[str] = []
     before: dict[str, str] = {}
     for at, one in enumerate(instances):
         plain = one.name.strip().casefold()
-        if plain in _RESERVED:
+        if plain in taken:
             problems.append(
-                f"{key}.{at}.name: expected another name than {plain}, which stands for {_RESERVED[plain]},"
+                f"{key}.{at}.name: expected another name than {plain}, which stands for {taken[plain]},"
                 f' found "{one.name}"'
             )
         elif before.setdefault(plain, one.name) != one.name:
@@ -94,11 +95,3 @@ def _host(name: str) -> str:
 
 def _file(path: Path) -> str:
     return os.path.realpath(path)
-
-
-def _unit(name: str) -> str:
-    return name if "." in name else f"{name}.service"
-
-
-def _selector(label: str) -> str:
-    return "".join(label.split()).replace("==", "=")

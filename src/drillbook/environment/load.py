@@ -9,25 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from .. import carried, catalogue, outbound
-from ..model import Access, Cluster, ComposeProject, Facts, Instance, Preflight, Secret, System, SystemdHost
-from ..platforms import discovered
-from .access import access, tls_above, unused_tls
+from .. import carried, catalogue, outbound, platforms
+from ..model import Facts, Objective
+from ..tables import BadEnvironment, Resolver, nearest
+from ..tables.problems import from_validation
 from .apart import not_apart
-from .databases import unusable_postgres, unusable_redis
-from .problems import BadEnvironment, from_validation, nearest
-from .secrets import Resolver
-from .settings import DisruptionSettings, EnvironmentFile, KubernetesSettings, SystemSettings
+from .settings import DisruptionSettings, EnvironmentFile, LoadSettings
+from .systems import Tables, system_of, tables_of, unused_tls_in
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    from ..model import System
     from ..redaction import Redactor
-    from .settings import LoadSettings, ObjectiveSettings, SystemdSettings
+    from .settings import SystemSettings
 
-
-_FROM_LABS = ("systems", "disruption", "compose", "kubernetes")
+_FROM_LABS = ("systems", "disruption")
 """The tables that the file of a running lab may fill in."""
 
 
@@ -55,9 +53,7 @@ class Environment:
     lab_systems: tuple[str, ...]
     waivers: tuple[Waiver, ...]
     disruption: DisruptionSettings
-    objectives: ObjectiveSettings
     load: LoadSettings | None
-    mutations_namespace: str | None
     redactor: Redactor
 
 
@@ -97,37 +93,24 @@ def load(
 
     Args:
         path: the TOML file.
-        lab_environments: the files of running labs, whose systems and markers fill in what this file leaves out.
+        lab_environments: the files of running labs, whose systems fill in what this file leaves out.
         expect_version: overrides the version of every system (``--expect-version``).
 
     Raises:
         BadEnvironment: with every problem found, before anything is contacted.
     """
     raw = _read(path)
-    for table, below in _labs_below(raw, [_read(one) for one in lab_environments], path).items():
+    for table, below in _labs_below([_read(one) for one in lab_environments]).items():
         raw = {**raw, table: _merged(below, raw.get(table, {}))}
-    try:
-        file = EnvironmentFile.model_validate(raw)
-    except ValidationError as error:
-        raise BadEnvironment(path, from_validation(error, EnvironmentFile)) from None
+    file, tables = _checked(raw, path)
     resolver = Resolver(path.parent)
     for proxy in outbound.proxies():
         for text in (proxy.password, *proxy.headers.values()):
             resolver.hide(text.removeprefix("Basic "), "proxy")
-    problems = _unknown_names(file) + _unused_tls(file) + not_apart(file)
+    problems = [*_unknown_names(file), *tables.problems, *unused_tls_in(tables), *not_apart(tables)]
     waivers = _waivers(file, problems)
-    namespace = file.mutations.namespace if file.mutations.allowed else None
-    systems = {name: _system(name, settings, file, resolver, path) for name, settings in file.systems.items()}
-    facts = {
-        name: Facts(
-            platform=file.platform,
-            expected_version=expect_version or resolver.plain(settings.version, f"systems.{name}.version"),
-            clock_skew_s=file.clock_skew_s,
-            rto_objective_s=file.objectives.rto_s,
-            rpo_objective_s=file.objectives.rpo_s,
-        )
-        for name, settings in file.systems.items()
-    }
+    systems = {name: system_of(name, settings, file, tables, resolver) for name, settings in file.systems.items()}
+    facts = {name: _facts(name, settings, file, resolver, expect_version) for name, settings in file.systems.items()}
     if problems or resolver.problems:
         raise BadEnvironment(path, problems + resolver.problems)
     return Environment(
@@ -139,17 +122,68 @@ def load(
         lab_systems=tuple(dict.fromkeys(file.lab.systems)) if file.lab else (),
         waivers=waivers,
         disruption=file.disruption,
-        objectives=file.objectives,
         load=file.load,
-        mutations_namespace=namespace,
         redactor=resolver.redactor(),
     )
 
 
 def located(environment: Environment) -> Environment:
-    """Ask the platforms where the instances are now, for systems whose table names none."""
-    systems = {name: discovered(system) for name, system in environment.systems.items()}
+    """Ask the platforms where the instances are now, for components whose table names none."""
+    systems = {name: platforms.discovered(system) for name, system in environment.systems.items()}
     return replace(environment, systems=systems)
+
+
+def _checked(raw: dict[str, Any], path: Path) -> tuple[EnvironmentFile, Tables]:
+    """Return the file, and the tables that platforms and kinds hold. Raises BadEnvironment."""
+    platform = raw.get("platform")
+    ours, theirs = _parted(raw, platform)
+    try:
+        file = EnvironmentFile.model_validate(ours)
+    except ValidationError as error:
+        raise BadEnvironment(path, from_validation(error, EnvironmentFile)) from None
+    if file.platform not in platforms.known():
+        listed = ", ".join(platforms.known())
+        said = f'expected one of {listed}, found "{file.platform}"{nearest(file.platform, platforms.known())}'
+        raise BadEnvironment(path, [f"platform: {said}"])
+    return file, tables_of(file, theirs)
+
+
+def _parted(raw: dict[str, Any], platform: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the file without its platform's tables, and for each system the platform's table.
+
+    A system's own stands above the file's, key by key. None where there is neither.
+    """
+    systems = raw.get("systems")
+    if not isinstance(platform, str) or not isinstance(systems, dict):
+        return raw, {}
+    shared = raw.get(platform)
+    found: dict[str, Any] = {}
+    for name, system in systems.items():
+        own = system.get(platform) if isinstance(system, dict) else None
+        if isinstance(shared, dict) and isinstance(own, dict):
+            found[name] = _merged(shared, own)
+        else:
+            found[name] = shared if own is None else own
+    plain = {
+        name: {key: value for key, value in one.items() if key != platform} if isinstance(one, dict) else one
+        for name, one in systems.items()
+    }
+    return {**{key: value for key, value in raw.items() if key != platform}, "systems": plain}, found
+
+
+def _facts(
+    name: str, settings: SystemSettings, file: EnvironmentFile, resolver: Resolver, expect_version: str | None
+) -> Facts:
+    objectives = {key: Objective(one.rto_s, one.rpo_s) for key, one in settings.objectives.items()}
+    default = objectives.pop("*", Objective())
+    return Facts(
+        platform=file.platform,
+        expected_version=expect_version or resolver.plain(settings.version, f"systems.{name}.version"),
+        clock_skew_s=file.clock_skew_s,
+        rto_objective_s=default.rto_s,
+        rpo_objective_s=default.rpo_s,
+        objectives=objectives,
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -163,37 +197,17 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadEnvironment(path, [f"cannot be read: {error.strerror}"]) from None
 
 
-def _labs_below(raw: dict[str, Any], labs: Iterable[dict[str, Any]], path: Path) -> dict[str, dict[str, Any]]:
-    """Return the tables that running labs bring to a file. The marker of a lab is that of its own systems.
-
-    Args:
-        raw: the file, which stands above them.
-        labs: the labs' own files.
-        path: names the file in an error.
-
-    Raises:
-        BadEnvironment: two labs bring different values for a key that is one for all systems.
-    """
+def _labs_below(labs: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the tables that running labs bring to a file: each its own systems, and what may be done to them."""
     found: dict[str, dict[str, Any]] = {}
     for lab in labs:
-        tables = {table: dict(lab[table]) for table in _FROM_LABS if table in lab}
-        marker = tables.get("disruption", {}).pop("marker", None)
-        if marker is not None and "marker" not in raw.get("disruption", {}):
-            tables["systems"] = {name: {"marker": marker, **one} for name, one in tables.get("systems", {}).items()}
-        for table, values in tables.items():
-            before = found.setdefault(table, {})
-            if table != "systems":
-                _must_agree(table, before, values, raw.get(table, {}), path)
-            before.update(values)
+        platform = lab.get("platform", "")
+        for table in _FROM_LABS:
+            found.setdefault(table, {}).update(lab.get(table, {}))
+        if platform in lab:  # of this lab's systems alone
+            for name in lab.get("systems", {}):
+                found["systems"][name] = {platform: lab[platform], **found["systems"][name]}
     return found
-
-
-def _must_agree(table: str, one: dict[str, Any], other: dict[str, Any], above: dict[str, Any], path: Path) -> None:
-    differ = [key for key in one if key in other and one[key] != other[key] and key not in above]
-    if differ:
-        key = differ[0]
-        said = f"expected one value for all systems, found {one[key]} and {other[key]} by their labs"
-        raise BadEnvironment(path, [f"{table}.{key}: {said}; give each system a file of its own"])
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -241,128 +255,3 @@ def _waivers(file: EnvironmentFile, problems: list[str]) -> tuple[Waiver, ...]:
         expected = f"one of this file's systems: {', '.join(here)}" if here else "a system, and this file has none"
         problems.append(f"waivers.{index}.system: expected {expected}; found {named}")
     return tuple(found)
-
-
-def _unused_tls(file: EnvironmentFile) -> list[str]:
-    """Name TLS settings that no address uses."""
-    problems: list[str] = []
-    for name, system in file.systems.items():
-        key, api = f"systems.{name}", system.api
-        pages = [api.metrics, *(one.metrics for one in api.instances)]
-        if not _is_discovered(system, file):
-            problems += unused_tls(api.tls, [api.url, *(one.url for one in api.instances), *pages], f"{key}.api")
-            problems += unused_tls(system.metrics.tls if system.metrics else None, pages, f"{key}.metrics")
-        for one in api.instances:
-            problems += unused_tls(one.tls, [one.url, one.metrics], f"{key}.api.instances.{one.name}")
-        if system.prometheus is not None:
-            problems += unused_tls(system.prometheus.tls, [system.prometheus.url], f"{key}.prometheus")
-    return problems
-
-
-def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver: Resolver, path: Path) -> System:
-    key = f"systems.{name}"
-    namespace = file.mutations.namespace if file.mutations.allowed else None
-    watcher = settings.prometheus
-    api = access(settings.api, resolver, f"{key}.api")
-    metrics = access(settings.metrics, resolver, f"{key}.metrics") if settings.metrics else None
-    entry, instances = _instances(settings, api, metrics, resolver, f"{key}.api")
-    compose = _compose(file, path, api.headers)
-    cluster = _cluster(file, resolver) if file.platform == "kubernetes" else None
-    asks = compose is not None or cluster is not None  # the platform says where the instances are
-    parts = {"postgres": settings.postgres, "redis": settings.redis, "prometheus": settings.prometheus}
-    return System(
-        name=name,
-        platform=file.platform,
-        cluster=cluster,
-        discovered=_is_discovered(settings, file),
-        headers=api.headers,
-        tls=api.tls,
-        metrics_access=metrics,
-        forwarded=frozenset(part for part, one in parts.items() if one is not None and one.through == "platform"),
-        instances=instances or ((entry,) if entry and not asks else ()),
-        entry=entry,
-        postgres_url=resolver.database(settings.postgres, f"{key}.postgres.url", unusable_postgres),
-        redis_url=resolver.database(settings.redis, f"{key}.redis.url", unusable_redis),
-        control=settings.control,
-        marker=settings.marker,
-        systemd=_systemd(settings.systemd, resolver.base),
-        data_dir=settings.data_dir,
-        preflight=Preflight(
-            ports=settings.preflight.ports,
-            resolve=settings.preflight.resolve,
-            external_url=settings.preflight.external_url,
-        ),
-        scratch_namespace=namespace,
-        max_rps=settings.api.max_rps,
-        load_max_rps=min(file.load.max_rps, settings.api.max_rps or file.load.max_rps) if file.load else None,
-        prometheus_url=watcher.url if watcher else None,
-        prometheus_access=access(watcher, resolver, f"{key}.prometheus") if watcher else Access(),
-        compose=compose,
-    )
-
-
-def _instances(
-    settings: SystemSettings, api: Access, metrics: Access | None, resolver: Resolver, key: str
-) -> tuple[Instance | None, tuple[Instance, ...]]:
-    """Return where users come in, and the instances that are named."""
-    found = settings.api
-    entry = None
-    if found.url is not None:
-        entry = Instance("api", found.url, found.metrics, found.log, api.headers, tls=api.tls, metrics_access=metrics)
-    named: list[Instance] = []
-    for one in found.instances:
-        tls, page = api.tls, metrics
-        if one.tls is not None:
-            where = f"{key}.instances.{one.name}.tls"
-            tls = tls_above(one.tls, found.tls, resolver, where)
-            if settings.metrics is not None and metrics is not None:
-                page = replace(metrics, tls=tls_above(one.tls, settings.metrics.tls, resolver, where))
-        named.append(Instance(one.name, one.url, one.metrics, one.log, api.headers, tls=tls, metrics_access=page))
-    return entry, tuple(named)
-
-
-def _is_discovered(settings: SystemSettings, file: EnvironmentFile) -> bool:
-    """Say whether the instances come from the platform, because the file names none."""
-    by_compose = file.platform == "compose" and file.compose is not None
-    return not settings.api.instances and (by_compose or file.platform == "kubernetes")
-
-
-def _compose(file: EnvironmentFile, path: Path, headers: Mapping[str, str | Secret]) -> ComposeProject | None:
-    """Return the project; its directory is meant from where the environment file is."""
-    found = file.compose
-    if found is None or file.platform != "compose":
-        return None
-    directory = None if found.directory is None else path.parent / found.directory
-    return ComposeProject(
-        found.project,
-        directory,
-        found.host,
-        found.service,
-        found.port,
-        found.metrics_port,
-        headers,
-        found.balancer,
-    )
-
-
-def _cluster(file: EnvironmentFile, resolver: Resolver) -> Cluster:
-    """Return where the pods are; without a [kubernetes] table, where kubectl would look, in the runbook's namespace."""
-    settings = file.kubernetes or KubernetesSettings()
-    return Cluster(
-        namespace=settings.namespace,
-        kubeconfig=resolver.path(settings.kubeconfig, "kubernetes.kubeconfig"),
-        acts_with=resolver.path(settings.acts_with, "kubernetes.acts_with"),
-        context=settings.context,
-        components=settings.components,
-        reach=settings.reach,
-        api_port=settings.api_port,
-        metrics_port=settings.metrics_port,
-    )
-
-
-def _systemd(settings: SystemdSettings | None, base: Path) -> SystemdHost | None:
-    """Return the host; its files are meant relative to the environment file."""
-    if settings is None:
-        return None
-    files = (settings.ssh_config, settings.identity, settings.known_hosts)
-    return SystemdHost(settings.host, dict(settings.units), *(path and base / path.expanduser() for path in files))

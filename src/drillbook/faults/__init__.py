@@ -2,13 +2,14 @@
 
 from .abort import AbortWatch, Condition, over
 from .blast import Blast
+from .claims.places import Spot, spot_of
 from .claims.records import Held, LeftBehind, Leftover, leftovers
 from .families.kill import KillInstance
 from .families.kill_component import kill_component
 from .families.pause import PauseInstance
 from .families.stop import StopInstance
 from .families.stop_component import stop_component
-from .guard import Refusal, permit, permit_each, permit_load
+from .guard import Refusal, not_asked_for, permit, permit_each, permit_load
 from .interrupts import INTERRUPTS, Interrupts
 from .lifecycle import (
     Aborted,
@@ -48,6 +49,7 @@ __all__ = [
     "NotUndone",
     "PauseInstance",
     "Refusal",
+    "Spot",
     "State",
     "StopInstance",
     "Timing",
@@ -56,9 +58,11 @@ __all__ = [
     "WatchdogDied",
     "kill_component",
     "leftovers",
+    "not_asked_for",
     "over",
     "permit",
     "permit_each",
     "permit_load",
+    "spot_of",
     "stop_component",
 ]

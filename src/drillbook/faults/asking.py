@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 
 
-def ask(system: System, capability: Callable[..., C]) -> C:
-    """Return the capability. Raises PlatformRefused with the reason why there is none."""
-    found = platform_of(system).can(cast("type[C]", capability))
+def ask(system: System, capability: Callable[..., C], of: str | None = None) -> C:
+    """Return the capability for a component. Raises PlatformRefused with the reason why there is none."""
+    found = platform_of(system).can(cast("type[C]", capability), of)
     if isinstance(found, Missing):
         raise PlatformRefused(found.reason, hint="choose a fault that this platform can do")
     return found

@@ -9,11 +9,11 @@ from ..model import CannotObserve
 from ..platforms import BearsMarks, Missing, PlatformRefused, platform_of
 from .blast import Blast
 from .claims import taking
-from .claims.places import together_with
+from .claims.places import Spot, spot_of, together_with
 from .claims.records import Held, LeftBehind, LocalClaim, folders_of, found_in, holder_of, leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..environment import Environment
     from ..model import System
@@ -52,9 +52,9 @@ def permit(
             f"{environment.name} has no system {blast.system}; name it under [systems] in {environment.path}"
         )
     return (
-        _not_asked_for(environment, disrupt)
-        or _not_borne(environment, system)
-        or _not_ours(environment, system, claim)
+        not_asked_for(environment, disrupt)
+        or _not_borne(environment, spot_of(system, blast.component))
+        or _not_ours(environment, spot_of(system, blast.component), claim)
         or within_limits(environment, (*active, blast))
     )
 
@@ -65,12 +65,12 @@ def permit_each(
     blasts: Iterable[Blast],
     *,
     active: Iterable[Blast] = (),
-    claim: LocalClaim | None = None,
+    claim_of: Callable[[Blast], LocalClaim | None] = lambda _blast: None,
 ) -> Iterator[Refusal | None]:
-    """Say the same of faults that follow one another, each with those before it still active."""
+    """Say the same of faults that follow one another, each with those before it still active, each with its claim."""
     before = list(active)
     for blast in blasts:
-        yield permit(environment, disrupt, blast, active=before, claim=claim)
+        yield permit(environment, disrupt, blast, active=before, claim=claim_of(blast))
         before.append(blast)
 
 
@@ -86,42 +86,42 @@ def permit_load(
         claim: our hold on the place of that system; without it the answer is whether it could be had.
     """
     return (
-        _not_asked_for(environment, disrupt)
-        or _not_borne(environment, system)
+        not_asked_for(environment, disrupt)
+        or _not_borne(environment, spot_of(system))
         or _nothing_may_be_hit(environment)
-        or _not_ours(environment, system, claim)
+        or _not_ours(environment, spot_of(system), claim)
     )
 
 
 def enter(
-    environment: Environment, disrupt: str | None, system: System, *, run: str, lease_s: float
+    environment: Environment, disrupt: str | None, spot: Spot, *, run: str, lease_s: float
 ) -> LocalClaim | Refusal:
-    """Take the place of a system for faults: on this machine, and on the target where it can keep a claim.
+    """Take a place for faults: on this machine, and on the target where it can keep a claim.
 
     Args:
         environment: where.
         disrupt: the value of ``--disrupt``.
-        system: which of its systems is to be disrupted; those that share its place are held with it.
+        spot: what is to be disrupted; what shares its place is held with it.
         run: the directory of the run's journal.
         lease_s: the longest time that the run may hold harm.
 
     Returns:
         Our hold on it, or why it cannot be had.
     """
-    refused = _not_asked_for(environment, disrupt) or _not_borne(environment, system)
+    refused = not_asked_for(environment, disrupt) or _not_borne(environment, spot)
     if refused is not None:
         return refused
     try:
-        return _taken(environment, system, run, lease_s)
+        return _taken(environment, spot, run, lease_s)
     except (Held, LeftBehind) as error:
         return Refusal(str(error))
     except (CannotObserve, PlatformRefused) as error:
         return Refusal(f"{error.reason}; {error.hint}")
 
 
-def _taken(environment: Environment, system: System, run: str, lease_s: float) -> LocalClaim:
+def _taken(environment: Environment, spot: Spot, run: str, lease_s: float) -> LocalClaim:
     """Take it here, then on the target. Raises Held, LeftBehind, CannotObserve, PlatformRefused."""
-    there = together_with(system, environment.systems.values())
+    there = together_with(spot, environment.systems.values())
     claim = LocalClaim.take(environment.name, run=run, systems=[one.name for one in there])
     try:
         claim.on_targets = taking.take(environment.name, there, claim.holder, claim.target_lock, lease_s=lease_s)
@@ -131,7 +131,8 @@ def _taken(environment: Environment, system: System, run: str, lease_s: float) -
     return claim
 
 
-def _not_asked_for(environment: Environment, disrupt: str | None) -> Refusal | None:
+def not_asked_for(environment: Environment, disrupt: str | None) -> Refusal | None:
+    """Say why nothing at all is disrupted here, whatever its place; None where the file and the run agree on it."""
     if not environment.disruption.allowed:
         return Refusal(
             f"{environment.name} allows no disruption; set allowed = true under [disruption] in {environment.path}"
@@ -143,45 +144,22 @@ def _not_asked_for(environment: Environment, disrupt: str | None) -> Refusal | N
     return None
 
 
-def _not_in_file(environment: Environment, system: System) -> Refusal | None:
-    marker = system.marker or environment.disruption.marker
-    if marker is None:
-        return _no_marker(environment)
-    path = environment.path.parent / marker
-    try:
-        names = [line.strip() for line in path.read_text("utf-8").split("\n")]
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        return Refusal(f"the target bears no marker, {path}: {why}; write {environment.name} into it on the target")
-    if environment.name not in names:
-        listed = ", ".join(filter(None, names)) or "nothing"
-        return Refusal(
-            f"the marker {path} names {listed}, not {environment.name}; this may be another target than you think"
-        )
-    return None
-
-
-def _no_marker(environment: Environment) -> Refusal:
-    return Refusal(
-        f"{environment.name} names no marker; set marker under [disruption] to a file on the target whose "
-        f"lines name the environments it may be disrupted as"
-    )
-
-
-def _not_borne(environment: Environment, system: System) -> Refusal | None:
-    """Ask the target itself; a file beside the environment's stands for those alone that can bear no mark."""
-    bears = platform_of(system).can(BearsMarks)  # type: ignore[type-abstract] # a protocol is asked for by its type
+def _not_borne(environment: Environment, spot: Spot) -> Refusal | None:
+    """Ask the target itself."""
+    name = spot.name
+    bears = platform_of(spot.system).can(BearsMarks, spot.of)  # type: ignore[type-abstract] # asked for by its type
     if isinstance(bears, Missing):
-        return _not_in_file(environment, system)
+        return Refusal(f"{name} of {environment.name} bears no marker: {bears.reason}")
     try:
         marks = bears.marks()
     except CannotObserve as unseen:
-        return Refusal(f"cannot see whether {system.name} bears a marker: {unseen.reason}; {unseen.hint}")
+        return Refusal(f"cannot see whether {name} bears a marker: {unseen.reason}; {unseen.hint}")
     if environment.name in marks:
         return None
     listed = ", ".join(sorted(marks)) or "nothing"
     return Refusal(
-        f"{bears.marker} names {listed}, not {environment.name}; add it there where {system.name} may be disrupted"
+        f"{bears.marker} names {listed}, not {environment.name}; this may be another target than you think: "
+        f"add it there where {name} may be disrupted"
     )
 
 
@@ -259,19 +237,19 @@ def _nothing_may_be_hit(environment: Environment) -> Refusal | None:
     )
 
 
-def _not_ours(environment: Environment, system: System, claim: LocalClaim | None) -> Refusal | None:
+def _not_ours(environment: Environment, spot: Spot, claim: LocalClaim | None) -> Refusal | None:
     name = environment.name
     if claim is None:
-        return _not_free(environment, system)
-    if claim.held and claim.environment == name and system.name in claim.systems:
+        return _not_free(environment, spot)
+    if claim.held and claim.environment == name and spot.name in claim.systems:
         return None
-    return Refusal(f"the place of {system.name} in {name} is not held by this run (any more); start the run again")
+    return Refusal(f"the place of {spot.name} in {name} is not held by this run (any more); start the run again")
 
 
-def _not_free(environment: Environment, system: System) -> Refusal | None:
-    """Say why nobody could take the place of a system now, here or on the target."""
+def _not_free(environment: Environment, spot: Spot) -> Refusal | None:
+    """Say why nobody could take a place now, here or on the target."""
     name = environment.name
-    there = together_with(system, environment.systems.values())
+    there = together_with(spot, environment.systems.values())
     names = [one.name for one in there]
     try:
         holder = holder_of(name, names)

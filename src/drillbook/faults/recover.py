@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ..model import System
+    from .claims.places import Spot
 
 _AT_ONCE = 8
 _PROGRAM = b"drillbook.faults.watchdog"
@@ -105,7 +106,7 @@ def recover(
     alone: list[str] = []
     troubles: list[Exception] = []
 
-    def undo(claim: LocalClaim, there: tuple[System, ...]) -> None:
+    def undo(claim: LocalClaim, there: tuple[Spot, ...]) -> None:
         found = _found(claim, there)
         asked = tuple(row for row in found if only is None or row.may_concern([only]))
         undone = _all(asked, lambda leftover: _heal(leftover, budget_s, remove=claim.remove))
@@ -125,12 +126,12 @@ def recover(
 
 @contextmanager
 def held(
-    environment: str, names: tuple[str, ...], systems: tuple[System, ...], say: Callable[[str], None]
+    environment: str, names: tuple[str, ...], spots: tuple[Spot, ...], say: Callable[[str], None]
 ) -> Iterator[LocalClaim]:
     """Hold a place, here and on its target, for whoever comes to undo. Raises what ``seize`` and ``take`` raise."""
     claim = LocalClaim.take(environment, systems=names, run="", leftovers_are_fine=True)
     try:
-        claim.on_targets = seize(environment, systems, claim.holder, claim.target_lock, say)
+        claim.on_targets = seize(environment, spots, claim.holder, claim.target_lock, say)
         yield claim
     finally:
         claim.release()
@@ -140,9 +141,9 @@ def _whose(environment: str, only: str | None) -> str:
     return environment if only is None else f"{only} of {environment}"
 
 
-def _found(claim: LocalClaim, systems: tuple[System, ...]) -> tuple[Leftover, ...]:
+def _found(claim: LocalClaim, spots: tuple[Spot, ...]) -> tuple[Leftover, ...]:
     """Return what this machine's disk and the targets have, each record once; the latter with our own way there."""
-    ways = {system.name: address_of(system) for system in systems}
+    ways = {spot.system.name: address_of(spot.system) for spot in spots}
     found = {leftover.path.stem: leftover for leftover in claim.found()}
     for on_target in claim.on_targets:
         for leftover in on_target.read().leftovers():
@@ -208,7 +209,7 @@ def _undone_in_time(
 
 
 def _troubles_at(
-    environment: str, places: Mapping[tuple[str, ...], tuple[System, ...]], only: str | None
+    environment: str, places: Mapping[tuple[str, ...], tuple[Spot, ...]], only: str | None
 ) -> Iterator[Exception]:
     """Say of places that nobody here holds why one may have harm in it all the same."""
     for names, there in places.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from .blast import Blast
+from .claims.places import Spot
 from .guard import Refusal, enter, permit, within_limits
 from .lifecycle import Aborted, Fault, Injection, Limits
 from .watchdog.handle import Timing, Watchdog
@@ -49,18 +50,18 @@ class FaultSession:
         cls,
         environment: Environment,
         disrupt: str | None,
-        system: str,
+        spot: Spot,
         *,
         journal: Journal,
         timing: Timing | None = None,
         injections: list[Injection] | None = None,
     ) -> Self | Refusal:
-        """Take the place of a system and start the watchdog.
+        """Take a place and start the watchdog.
 
         Args:
             environment: where.
             disrupt: the value of ``--disrupt``.
-            system: which of its systems is to be disrupted; those that share its place are held with it.
+            spot: what is to be disrupted; what shares its place is held with it.
             journal: the run's record.
             timing: when the watchdog acts by itself.
             injections: all of the run, shared by its sessions; None where it has no other.
@@ -73,7 +74,7 @@ class FaultSession:
         """
         timing = timing or Timing()
         run = str(journal.directory.absolute())
-        claim = enter(environment, disrupt, environment.systems[system], run=run, lease_s=timing.lease_s)
+        claim = enter(environment, disrupt, spot, run=run, lease_s=timing.lease_s)
         if isinstance(claim, Refusal):
             return claim
         try:

@@ -5,8 +5,7 @@ from .criterion import ANY_PLATFORM, Accepts, Criterion, Finding, Probe, Severit
 from .observation import AsRead, CannotObserve, Json, Observation
 from .secret import Secret
 from .sharing import Shared
-from .system import Cluster, ComposeProject, Facts, Instance, Preflight, System, Target, Way
-from .systemd_host import SystemdHost
+from .system import Component, Facts, Instance, Objective, Place, Preflight, System, Target, Way
 from .verdict import Outcome, Verdict, id_of, judge
 
 __all__ = [
@@ -15,15 +14,16 @@ __all__ = [
     "Access",
     "AsRead",
     "CannotObserve",
-    "Cluster",
-    "ComposeProject",
+    "Component",
     "Criterion",
     "Facts",
     "Finding",
     "Instance",
     "Json",
+    "Objective",
     "Observation",
     "Outcome",
+    "Place",
     "Preflight",
     "Probe",
     "Secret",
@@ -31,7 +31,6 @@ __all__ = [
     "Shared",
     "Stage",
     "System",
-    "SystemdHost",
     "Target",
     "Tls",
     "Verdict",

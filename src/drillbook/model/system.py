@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from .access import Access, Tls
 from .observation import CannotObserve
 from .secret import Secret
 from .sharing import Shared
-from .systemd_host import SystemdHost
+
+S = TypeVar("S")
 
 
 class Way(Protocol):
@@ -24,25 +25,6 @@ class Way(Protocol):
     def check(self, url: str) -> None:
         """After a failed request: raise CannotObserve when the way broke, not what it leads to."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """A namespace of a Kubernetes cluster, and what of it is ours."""
-
-    namespace: str
-    kubeconfig: Path | None = None
-    """None means what kubectl would take."""
-    acts_with: Path | None = None
-    """The kubeconfig of the account that may break things; None means that the one which looks may."""
-    context: str | None = None
-    server: str | None = None
-    """The API server that it must be; None for the one that kubeconfig and context name."""
-    components: Mapping[str, str] = field(default_factory=dict)
-    """The label that the pods of each component carry."""
-    reach: Literal["port-forward", "address"] = "port-forward"
-    api_port: int = 8080
-    metrics_port: int = 9090
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,66 +62,122 @@ class Preflight:
 
 
 @dataclass(frozen=True, slots=True)
-class ComposeProject:
-    """A Docker Compose project, and which of its services is the system itself."""
+class Place:
+    """Where a system runs. Opaque to everybody but its platform."""
+
+    platform: str
+    settings: Any = None
+    """The platform's own, frozen; None where the environment names nothing that it could look at."""
+
+    def held_as(self, kind: type[S]) -> S | None:
+        """Return the settings to who knows their type; None where they are another platform's, or none."""
+        return self.settings if isinstance(self.settings, kind) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A named part of a system, and how it is reached."""
 
     name: str
-    directory: Path | None = None
-    """Where its compose file and .env are; None when the environment names no such place."""
-    host: str | None = None
-    """The engine's address (``unix://...``, ``tcp://...``); None for what DOCKER_HOST says, or the usual socket."""
-    service: str = "llm-config-manager"
-    port: int = 8080
-    metrics_port: int = 9090
-    headers: Mapping[str, str | Secret] = field(default_factory=dict)
-    balancer: str | None = None
-    """HAProxy's runtime API and the backend of the copies (``tcp://HOST:PORT/BACKEND``); None without one to drain."""
+    kind: str = "http"
+    """Which probes fit, and what else its table may say."""
+    url: str | Secret | None = None
+    """Where its users come in; None when they reach the instances themselves."""
+    access: Access = field(default_factory=Access)
+    """How it and its instances are asked over HTTP."""
+    through: Literal["direct", "platform"] = "direct"
+    """Whether the address is reached as it stands, or by the platform's own way (a port-forward)."""
+    instances: tuple[Instance, ...] = ()
+    discovered: bool = False
+    """Whether the instances come from the platform at each round, because the environment names none."""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Where discovered instances listen: ``http``, and ``metrics`` where they have a metrics page."""
+    metrics_url: str | None = None
+    """The metrics page at its users' address."""
+    metrics_access: Access | None = None
+    """How the metrics pages are asked; None for as the component itself."""
+    log: Path | None = None
+    settings: Any = None
+    """What its kind adds, validated by the kind's own model."""
+
+    @property
+    def entry(self) -> Instance | None:
+        """Where its users come in, as an instance; None when they reach the instances themselves."""
+        if self.url is None:
+            return None
+        url = self.url.reveal() if isinstance(self.url, Secret) else self.url
+        return Instance(
+            self.name,
+            url,
+            self.metrics_url,
+            self.log,
+            self.access.headers,
+            tls=self.access.tls,
+            metrics_access=self.metrics_access,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One service with its dependencies, as the environment describes it."""
+    """One service with its components, as the environment describes it."""
 
     name: str
-    platform: str
-    instances: tuple[Instance, ...] = ()
-    entry: Instance | None = None
-    """Where users come in (a load balancer); None when they reach the instances themselves."""
-    postgres_url: str | Secret | None = None
-    redis_url: str | Secret | None = None
-    control: Path | None = None
-    marker: Path | None = None
-    """The file that says as what its place may be disrupted; None for the one that the environment names for all."""
-    cluster: Cluster | None = None
-    discovered: bool = False
-    """Whether the instances come from the platform at each round, because the environment names none."""
-    headers: Mapping[str, str | Secret] = field(default_factory=dict)
-    """What requests to discovered instances carry."""
-    tls: Tls | None = None
-    """What discovered instances are asked with; None when they speak plain HTTP."""
-    metrics_access: Access | None = None
-    """How the metrics pages of discovered instances are asked; None for as the instances themselves."""
-    forwarded: frozenset[str] = frozenset()
-    """The components that are reached through the platform."""
-    systemd: SystemdHost | None = None
+    place: Place
+    components: Mapping[str, Component] = field(default_factory=dict)
+    main: str = "api"
+    """The component that a probe means which names none: the one that users come to."""
     data_dir: Path = Path("/var/lib")
     preflight: Preflight = Preflight(ports=(), resolve=(), external_url=None)
+    bad_after_ms: float | None = None
+    """From where on a client calls an answer bad; None for its own default."""
     scratch_namespace: str | None = None
     """Where mutating probes may write; None when the environment allows no writes."""
-    max_rps: float | None = None
-    """The most requests a second to the API, whoever of ours sends them; None for no limit."""
     load_max_rps: float | None = None
-    """The most load that may be sent, never above ``max_rps``; None when the environment allows none."""
-    prometheus_url: str | None = None
-    prometheus_access: Access = field(default_factory=Access)
-    compose: ComposeProject | None = None
+    """The most load that may be sent, never above the main component's ``max_rps``; None when none is allowed."""
     shared: Shared | None = field(default=None, compare=False, repr=False)
     """What the probes of one round share; None outside of a round, where everything is read anew."""
+
+    @property
+    def platform(self) -> str:
+        """The name of the platform that it runs on."""
+        return self.place.platform
+
+    @property
+    def api(self) -> Component:
+        """The main component; an empty one where the environment says nothing about it."""
+        return self.components.get(self.main) or Component(self.main)
+
+    def component(self, name: str | None) -> Component | None:
+        """Return a component by its name, the main one for None; None where the environment says nothing of it."""
+        return self.api if name is None else self.components.get(name)
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """The running copies of the main component."""
+        return self.api.instances
+
+    @property
+    def entry(self) -> Instance | None:
+        """Where users come in (a load balancer); None when they reach the instances themselves."""
+        return self.api.entry
 
     @property
     def ways_in(self) -> tuple[Instance, ...]:
         """Where clients come in: the entry, or else every instance."""
         return (self.entry,) if self.entry else self.instances
+
+    @property
+    def max_rps(self) -> float | None:
+        """The most requests a second to the main component, whoever of ours sends them; None for no limit."""
+        return self.api.access.max_rps
+
+    def with_main(self, **changes: Any) -> System:
+        """Return the same system with another main component: fields of ``Component`` that change."""
+        return replace(self, components={**self.components, self.main: replace(self.api, **changes)})
+
+    def at_most(self, max_rps: float | None) -> System:
+        """Return the same system with another limit for requests to its main component."""
+        return self.with_main(access=replace(self.api.access, max_rps=max_rps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +187,16 @@ class Target:
     system: System
     name: str
     instance: Instance | None = None
+    of: str | None = None
+    """The component whose instance it is; None for the main one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What a drill is judged by."""
+
+    rto_s: float | None = None
+    rpo_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +207,17 @@ class Facts:
     expected_version: str | None
     clock_skew_s: float
     rto_objective_s: float | None = None
+    """For every drill without an objective of its own."""
     rpo_objective_s: float | None = None
+    objectives: Mapping[str, Objective] = field(default_factory=dict)
+    """The objectives that have a name, of drills with one."""
+
+    def rto_s(self, objective: str) -> float | None:
+        """Return the longest downtime that a drill with this objective may take; None where none is set."""
+        named = self.objectives.get(objective)
+        return self.rto_objective_s if named is None or named.rto_s is None else named.rto_s
+
+    def rpo_s(self, objective: str) -> float | None:
+        """Return how much a drill with this objective may lose; None where none is set."""
+        named = self.objectives.get(objective)
+        return self.rpo_objective_s if named is None or named.rpo_s is None else named.rpo_s

@@ -1,5 +1,6 @@
 """Platforms: where components run. Capabilities are asked for, and a missing one says why."""
 
+from .border import BadPlace
 from .capabilities import (
     BearsMarks,
     Declares,
@@ -29,11 +30,11 @@ from .capabilities import (
     Usage,
     named,
 )
-from .choose import PLATFORMS, discovered, offered_by, platform_of
+from .choose import border_of, discovered, known, offered_by, pinned, place_at, platform_of
 from .claims import Changed, KeepsClaim, Kept
 
 __all__ = [
-    "PLATFORMS",
+    "BadPlace",
     "BearsMarks",
     "Changed",
     "Declares",
@@ -63,8 +64,12 @@ __all__ = [
     "Stops",
     "TargetGone",
     "Usage",
+    "border_of",
     "discovered",
+    "known",
     "named",
     "offered_by",
+    "pinned",
+    "place_at",
     "platform_of",
 ]

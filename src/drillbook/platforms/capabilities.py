@@ -10,7 +10,7 @@ from ..model import CannotObserve
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..model import Instance, Way
+    from ..model import Component, Instance, Way
 
 C = TypeVar("C")
 EXECUTE_S = 10.0
@@ -259,10 +259,10 @@ class Declares(Protocol):
 
 
 class Discovers(Protocol):
-    """Knows the running copies of the API, which come and go."""
+    """Knows the running copies of a component, which come and go."""
 
-    def discover(self) -> tuple[Instance, ...]:
-        """Return the copies that are meant to serve. Raises CannotObserve."""
+    def discover(self, component: Component) -> tuple[Instance, ...]:
+        """Return the copies that are meant to serve, where its ``ports`` are reached. Raises CannotObserve."""
         ...
 
 
@@ -305,13 +305,25 @@ class RollsBack(Protocol):
 class Platform(Protocol):
     """Gives capabilities when asked."""
 
-    @property
-    def place(self) -> str:
-        """Where the system is, in words: the same for all systems that share a place. Contacts nothing."""
+    def place(self, of: str | None = None) -> str:
+        """Return where a component is, in words: the same for all that share a place. Contacts nothing.
+
+        Args:
+            of: the component; None for what the system names no place of its own for.
+        """
         ...
 
-    def can(self, capability: type[C]) -> C | Missing:
-        """Return the capability, or Missing with the reason."""
+    def components(self) -> tuple[str, ...]:
+        """Return the components that the environment names a place of their own for; contacts nothing."""
+        ...
+
+    def can(self, capability: type[C], of: str | None = None) -> C | Missing:
+        """Return the capability, or Missing with the reason.
+
+        Args:
+            capability: its protocol.
+            of: the component that is to be touched: its rights and its place are meant; None for the system's own.
+        """
         ...
 
 

@@ -1,12 +1,21 @@
-"""The platform of a system, imported when it is asked for."""
+"""The platform of a system, imported when it is asked for: each is a folder beside this file."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from dataclasses import replace
-from typing import Any, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from ..model import CannotObserve, Instance, System, Tls
-from .capabilities import Discovers, Missing, Platform
+from ..model import CannotObserve, Component, Instance, Place, System, Tls
+from .capabilities import Discovers, Missing, Platform, PlatformRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..model import Json
+    from .border import Border
 
 
 class _PlatformOfSystem(Platform, Protocol):
@@ -18,7 +27,11 @@ class _PlatformOfSystem(Platform, Protocol):
     def __init__(self, system: System) -> None: ...
 
 
-PLATFORMS = ("process", "compose", "systemd", "kubernetes")
+@cache
+def known() -> tuple[str, ...]:
+    """Return the names of all platforms."""
+    folder = importlib.import_module(__package__)
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(folder.__path__) if found.ispkg))
 
 
 def platform_of(system: System) -> Platform:
@@ -31,53 +44,83 @@ def offered_by(platform: str) -> frozenset[Any]:
     return _class_of(platform).OFFERS
 
 
+def border_of(platform: str) -> Border:
+    """Return what a platform brings for its table of an environment file."""
+    return cast("Border", importlib.import_module(f"{__package__}.{_checked(platform)}.settings").BORDER)
+
+
+def pinned(system: System) -> dict[str, Json]:
+    """Return a system's place as plain data, from which any process can come back to it.
+
+    Raises:
+        PlatformRefused: the environment does not say where it is.
+        CannotObserve: it cannot be found out.
+    """
+    settings = system.place.settings
+    if settings is None:
+        name = system.platform
+        raise PlatformRefused(f"{system.name}: the environment has no [{name}] table", hint="say there where it is")
+    return {"platform": system.platform, **settings.pinned()}
+
+
+def place_at(data: Mapping[str, Json]) -> Place:
+    """Return the place that ``pinned`` wrote. Raises BadPlace."""
+    from .border import BadPlace, text  # noqa: PLC0415 - only the way back needs it
+
+    platform = text(data, "platform")
+    if platform not in known():
+        raise BadPlace(f"unknown platform {platform!r}; known: {', '.join(known())}")
+    return Place(platform, border_of(platform).read(data))
+
+
 def _class_of(platform: str) -> type[_PlatformOfSystem]:
-    if platform == "process":
-        from .process.keeper import ProcessPlatform  # noqa: PLC0415 - platforms are loaded when used
+    module = importlib.import_module(f"{__package__}.{_checked(platform)}.platform")
+    return cast("type[_PlatformOfSystem]", module.PLATFORM)
 
-        return ProcessPlatform
-    if platform == "compose":
-        from .compose.platform import ComposePlatform  # noqa: PLC0415 - as above
 
-        return ComposePlatform
-    if platform == "kubernetes":
-        from .kubernetes import KubernetesPlatform  # noqa: PLC0415 - as above
-
-        return KubernetesPlatform
-    if platform == "systemd":
-        from .systemd.platform import SystemdPlatform  # noqa: PLC0415 - as above
-
-        return SystemdPlatform
-    raise ValueError(f"unknown platform {platform!r}")
+def _checked(platform: str) -> str:
+    if platform not in known():
+        raise ValueError(f"unknown platform {platform!r}")
+    return platform
 
 
 def discovered(system: System) -> System:
-    """Return the system with the instances that its platform has now, where the environment names none.
+    """Return the system with the instances that its platform has now, for components of which it names none.
 
     Pods come and go, so this is asked at each round. What cannot be listed becomes one hidden instance, so that every
     criterion about instances is UNKNOWN with the reason.
     """
-    if not system.discovered:
+    asked = {name: one for name, one in system.components.items() if one.discovered}
+    if not asked:
         return system
-    found = platform_of(system).can(Discovers)  # type: ignore[type-abstract] # a protocol is asked for by its type
-    if isinstance(found, Missing):
-        return replace(
-            system, instances=(Instance("instances", hidden=CannotObserve(found.reason, hint="name the instances")),)
-        )
+    found = {name: replace(one, instances=_instances(system, one)) for name, one in asked.items()}
+    return replace(system, components={**system.components, **found})
+
+
+def _instances(system: System, component: Component) -> tuple[Instance, ...]:
+    discovers = platform_of(system).can(Discovers)  # type: ignore[type-abstract] # a protocol is asked for by its type
+    if isinstance(discovers, Missing):
+        return (_hidden(system, component, CannotObserve(discovers.reason, hint="name the instances")),)
     try:
-        return replace(system, instances=tuple(_with_access(system, one) for one in found.discover()))
+        return tuple(_with_access(component, one) for one in discovers.discover(component))
     except CannotObserve as error:
-        return replace(system, instances=(Instance("instances", hidden=error),))
+        return (_hidden(system, component, error),)
 
 
-def _with_access(system: System, instance: Instance) -> Instance:
+def _hidden(system: System, component: Component, why: CannotObserve) -> Instance:
+    name = "instances" if component.name == system.main else f"instances of {component.name}"
+    return Instance(name, hidden=why)
+
+
+def _with_access(component: Component, instance: Instance) -> Instance:
     """Return an instance with how the environment says such are asked; TLS settings mean that it speaks TLS."""
-    metrics = system.metrics_access
+    metrics, tls = component.metrics_access, component.access.tls
     return replace(
         instance,
-        url=_over_tls(instance.url, system.tls),
-        metrics_url=_over_tls(instance.metrics_url, metrics.tls if metrics else system.tls),
-        tls=system.tls,
+        url=_over_tls(instance.url, tls),
+        metrics_url=_over_tls(instance.metrics_url, metrics.tls if metrics else tls),
+        headers=component.access.headers,
+        tls=tls,
         metrics_access=metrics and replace(metrics, direct=True),
         direct=True,
     )

@@ -16,7 +16,7 @@ from ..model import CannotObserve
 from .trips import TIMED_OUT, Said, Trips
 
 if TYPE_CHECKING:
-    from ..model.systemd_host import SystemdHost
+    from .systemd.settings import SystemdHost
 
 CONNECT_S = 3
 """How long a host may take to greet."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..drill.scenario import Scenario, Script
     from ..environment import Environment
-    from ..faults import FaultSession, Injection, Interrupts
+    from ..faults import FaultSession, Injection, Interrupts, Spot
     from ..journal.events import Event
     from .gate import Gate
 
@@ -143,7 +143,7 @@ class Scenarios:
         assert gate.environment is not None
         assert gate.journal is not None
         try:
-            session = self._open_for(script)
+            sessions = self._open_for(script)
         except Refused as refused:
             self._note_refused(item, str(refused))
             raise
@@ -151,7 +151,7 @@ class Scenarios:
             script,
             item.name,
             environment=gate.environment,
-            session=session,
+            sessions=sessions,
             journal=gate.journal,
             say=self._say,
         )
@@ -176,42 +176,55 @@ class Scenarios:
         return {system: reason for system, reason in reasons.items() if reason is not None}
 
     def _load_refused(self, name: str) -> str | None:
-        from ..faults import permit_load  # noqa: PLC0415 - only load and scenarios pay for it
+        from ..faults import permit_load, spot_of  # noqa: PLC0415 - only load and scenarios pay for it
 
         environment, options = self._gate.environment, self._gate.options
         assert environment is not None
         try:
-            session = self._open(environment, name)
+            session = self._open(environment, spot_of(environment.systems[name]))
         except Refused as refused:
             return str(refused)
         refusal = permit_load(environment, options.disrupt, environment.systems[name], claim=session.claim)
         return None if refusal is None else refusal.reason
 
-    def _open_for(self, script: Script) -> FaultSession:
-        """Return the script's place held for faults, when all of the script's are allowed there. Raises Refused."""
+    def _open_for(self, script: Script) -> dict[str, FaultSession]:
+        """Return the places that a script's faults touch, held for them, by component. Raises Refused.
+
+        Nothing is held where one of its faults is not allowed, beyond what other scenarios of the run hold already.
+        """
         from ..drill.scenario import prepare  # noqa: PLC0415 - only scenarios pay for it
-        from ..faults import permit_each  # noqa: PLC0415 - as above
+        from ..faults import not_asked_for, permit_each, spot_of  # noqa: PLC0415 - as above
 
         self._gate.find_instances()
         environment, options = self._gate.environment, self._gate.options
         assert environment is not None
-        if environment.mutations_namespace is None:
-            raise Refused("its clients write, and [mutations] does not allow that here")
-        session = self._open(environment, script.system)
+        system = environment.systems[script.system]
+        if system.scratch_namespace is None:
+            raise Refused("its clients write, and mutations does not allow that here")
+        refusal = not_asked_for(environment, options.disrupt)
+        if refusal is not None:
+            raise Refused(refusal.reason)
         faults = prepare(script, environment)
-        blasts = [fault.blast for fault in faults]
-        refusals = permit_each(environment, options.disrupt, blasts, active=session.blasts_in, claim=session.claim)
-        for fault, refusal in zip(faults, refusals, strict=True):
-            if refusal is not None:
-                raise Refused(f"{fault.name}: {refusal.reason}")
-        return session
+        touched = dict.fromkeys(fault.blast.component for fault in faults) or {system.main: None}
+        sessions = {component: self._open(environment, spot_of(system, component)) for component in touched}
+        refusals = permit_each(
+            environment,
+            options.disrupt,
+            [fault.blast for fault in faults],
+            active=next(iter(sessions.values())).blasts_in,
+            claim_of=lambda blast: sessions[blast.component].claim,
+        )
+        for fault, refused in zip(faults, refusals, strict=True):
+            if refused is not None:
+                raise Refused(f"{fault.name}: {refused.reason}")
+        return sessions
 
-    def _open(self, environment: Environment, system: str) -> FaultSession:
-        """Open the place of a system for faults, once. Raises Refused."""
+    def _open(self, environment: Environment, spot: Spot) -> FaultSession:
+        """Open a place for faults, once. Raises Refused."""
         from ..faults import FaultSession, Refusal  # noqa: PLC0415 - only scenarios pay for it
 
         for names, session in self._sessions.items():
-            if system in names:
+            if spot.name in names:
                 return session
             if session.watchdog.fenced:  # who was told to stop at one place does no harm at another
                 raise Refused(f"this run was ended early at another place: {session.watchdog.fenced}")
@@ -219,7 +232,7 @@ class Scenarios:
         opened = FaultSession.open(
             environment,
             self._gate.options.disrupt,
-            system,
+            spot,
             journal=self._gate.journal,
             injections=self._injections,
         )

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .. import catalogue
-from ..environment.problems import nearest
-from ..model import Facts, Stage, System
+from ..model import Facts, Place, Stage, System
 from ..rounds import Case
+from ..tables import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,7 +93,8 @@ def unknown_ids(items: Sequence[pytest.Item]) -> list[str]:
 def with_bare_systems(environment: Environment) -> Environment:
     """Give lab systems that are not up the little that a preflight needs: their name and platform."""
     systems = {
-        name: environment.systems.get(name) or System(name, environment.platform) for name in environment.lab_systems
+        name: environment.systems.get(name) or System(name, Place(environment.platform))
+        for name in environment.lab_systems
     }
     facts = {
         name: environment.facts.get(name) or Facts(environment.platform, None, clock_skew_s=2.0) for name in systems
@@ -122,9 +123,10 @@ def _is_here(system: str, environment: Environment) -> bool:
 def _hindrance(case: Case, environment: Environment) -> str | None:
     if case.criterion.stage is Stage.LOAD and environment.load is None:
         return "it sends load, and the environment sets no [load] max_rps"
-    if case.criterion.mutating and environment.mutations_namespace is None:
-        return "it writes, and [mutations] does not allow that here"
+    here = environment.systems.get(case.system)
+    if case.criterion.mutating and here is not None and here.scratch_namespace is None:
+        return "it writes, and mutations does not allow that here"
     if case.criterion.stage is Stage.LOAD:
         return None
-    system = environment.systems.get(case.system) or System(case.system, environment.platform)
+    system = environment.systems.get(case.system) or System(case.system, Place(environment.platform))
     return case.criterion.needs(system)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -23,8 +24,14 @@ class ReadingProbe(Generic[V]):
 
     @property
     def key(self) -> str:
-        """The probe with all its fields: equal probes share one observation."""
-        return repr(self)
+        """The probe with all its fields: equal probes share one observation.
+
+        The component stands in it where it is another than the probe's own default, so that a name which was given to
+        the default does not part a run's journal from one that was written before.
+        """
+        of = next((field for field in fields(self) if field.name == "of"), None)  # type: ignore[arg-type] # a dataclass
+        named = None if of is None else getattr(self, "of", of.default)
+        return repr(self) if of is None or named == of.default else f"{self!r} of {named}"
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return what to read. Subclasses say."""

@@ -34,7 +34,7 @@ class Components(ReadingProbe[Listing]):
 
     def source(self, target: Target) -> str:
         """Return where the list comes from."""
-        return f"{target.system.platform} {target.system.control or ''}".rstrip()
+        return platform_of(target.system).place()
 
     def observe(self, target: Target) -> Listing:
         """List. Raises CannotObserve when the platform does not answer or cannot list."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..model import CannotObserve, System, Target
+from ..platforms.systemd.settings import SystemdHost
 from .base import ReadingProbe
 from .remote_host import on_host
 
@@ -70,7 +71,7 @@ class HostFiles(ReadingProbe[FilesReading]):
 
     def source(self, target: Target) -> str:
         """Return where the files are."""
-        where = target.system.systemd
+        where = target.system.place.held_as(SystemdHost)
         return f"files on {where.host if where else 'no host'}: {', '.join(self.paths)}"
 
     def observe(self, target: Target) -> FilesReading:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from json import loads
 from typing import Any, ClassVar
 
 from .. import outbound, pace
+from ..kinds import Kind
 from ..model import Access, CannotObserve, Json, System, Target
+from ..tables import HttpTable
 from .base import ReadingProbe
 from .exchange import Exchange, Line, Route
 from .http_blame import blame_answer, blame_proxy
 
+KIND = Kind("http", HttpTable)
 REQUEST_S = 5.0
 """How long one request may take as a whole: the deadlines of probes are longer, so that it is what speaks."""
 LARGEST = 8 * 1024 * 1024
@@ -66,15 +69,19 @@ class Get(ReadingProbe[Answer]):
     """``GET path`` on every instance of the API, and where its users come in; a JSON body is parsed."""
 
     path: str
+    of: str | None = field(default=None, repr=False)
+    """Which component; None for the main one."""
     reading: ClassVar[type[Answer]] = Answer
     timeout_s: ClassVar[float] = REQUEST_S + 5.0
 
     def targets(self, system: System) -> tuple[Target, ...]:
-        """Return every instance of the API, and its entry where that is another address."""
-        entry = system.entry
-        if entry is None or any(instance.url == entry.url for instance in system.instances):
-            return per_instance(system)
-        return (*per_instance(system), Target(system, ENTRY, replace(entry, name=ENTRY)))
+        """Return every instance of the component, and its entry where that is another address."""
+        component = system.component(self.of)
+        entry = None if component is None else component.entry
+        if component is None or entry is None or any(one.url == entry.url for one in component.instances):
+            return per_instance(system, self.of)
+        name = ENTRY if self.of in (None, system.main) else f"{ENTRY} of {self.of}"
+        return (*per_instance(system, self.of), Target(system, name, replace(entry, name=name), self.of))
 
     def source(self, target: Target) -> str:
         """Return ``GET <address>``."""
@@ -133,13 +140,15 @@ class GetUntilChanged(ReadingProbe[TwoAnswers]):
 
 def _times(target: Target) -> int:
     """Return how often to ask: behind where users come in, or behind the only address, there may be several copies."""
-    system, instance = target.system, target.instance
+    instance, component = target.instance, target.system.component(target.of)
     assert instance is not None
-    users = system.entry.url if system.entry else None
-    alone = users is None and len(system.instances) == 1 and not system.discovered
+    assert component is not None
+    users = component.entry.url if component.entry else None
+    alone = users is None and len(component.instances) == 1 and not component.discovered
     if instance.url != users and not alone:
         return 1
-    return MANY if system.max_rps is None else max(_FEWEST, min(MANY, int(system.max_rps)))
+    limit = component.access.max_rps
+    return MANY if limit is None else max(_FEWEST, min(MANY, int(limit)))
 
 
 def _asked(route: Route, times: int) -> Answer:
@@ -177,9 +186,11 @@ def _badness(answer: Answer) -> int:
     return int(answer.status >= _SERVER_ERROR)
 
 
-def per_instance(system: System) -> tuple[Target, ...]:
-    """Return a target for each instance of the API."""
-    return tuple(Target(system, instance.name, instance) for instance in system.instances)
+def per_instance(system: System, of: str | None = None) -> tuple[Target, ...]:
+    """Return a target for each instance of a component; None for the main one."""
+    component = system.component(of)
+    found = () if component is None else component.instances
+    return tuple(Target(system, instance.name, instance, of) for instance in found)
 
 
 def base(target: Target) -> str:
@@ -250,7 +261,9 @@ def routed(target: Target, url: str, access: Access | None = None) -> Route:
     assert target.instance is not None
     access = access or target.instance.access
     if access.key is None:
-        access = replace(access, key=f"systems.{target.system.name}.api", max_rps=target.system.max_rps)
+        name, component = target.of or target.system.main, target.system.component(target.of)
+        limit = None if component is None else component.access.max_rps
+        access = replace(access, key=f"systems.{target.system.name}.components.{name}", max_rps=limit)
     way = target.instance.way
     address = url if way is None else way.local(url)
     return Route(url, address, access, way, outbound.proxy_for(address, direct=access.direct))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from ..model import CannotObserve, System, Target
+from ..platforms.kubernetes.settings import Cluster
 from .base import ReadingProbe
 
 if TYPE_CHECKING:
-    from ..model import Cluster
     from ..platforms.kubernetes import Api
 
 V = TypeVar("V")
@@ -119,7 +119,8 @@ class ClusterProbe(ReadingProbe[V]):
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the namespace as one target."""
-        return (Target(system, system.cluster.namespace),) if system.cluster is not None else ()
+        where = system.place.held_as(Cluster)
+        return () if where is None else (Target(system, where.namespace),)
 
     def source(self, target: Target) -> str:
         """Return ``kubectl get ...``, for a person to repeat."""
@@ -227,7 +228,9 @@ class Pods(ClusterProbe[PodList]):
 
     def command(self, cluster: Cluster) -> str:
         """Return the command."""
-        return f"get pods -n {cluster.namespace} -l {cluster.components.get(self.component)}"
+        found = cluster.components.get(self.component)
+        whose = "" if found is None else f" -l {found.selector}" if found.path is None else f" # of {found.path}"
+        return f"get pods -n {cluster.namespace_of(self.component)}{whose}"
 
     def observe(self, target: Target) -> PodList:
         """Read all of them, page by page, with the other components' in one list. Raises CannotObserve."""
@@ -255,9 +258,10 @@ class ConfigMap(ClusterProbe[ConfigMapState]):
 
 
 def _cluster(target: Target) -> Cluster:
-    if target.system.cluster is None:
+    found = target.system.place.held_as(Cluster)
+    if found is None:
         raise CannotObserve("the environment names no cluster", hint='set platform = "kubernetes"')
-    return target.system.cluster
+    return found
 
 
 def _node(found: Object) -> Node:

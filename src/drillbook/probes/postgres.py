@@ -9,15 +9,19 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from ..model import CannotObserve, Secret, System, Target
+from ..kinds import Kind
+from ..model import CannotObserve, System, Target
+from ..tables import DatabaseTable
 from .base import ReadingProbe
-from .reach import reached
+from .postgres_address import unusable
+from .reach import address_of, named, reached, shown_address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from psycopg import Connection
 
+KIND = Kind("postgres", DatabaseTable, unusable, port=5432, stands_for="the database")
 OWN_NAME = "drillbook"
 """The application_name of our own sessions; never counted as the application's."""
 
@@ -62,25 +66,25 @@ class PostgresState:
 class Postgres(ReadingProbe[PostgresState]):
     """Log in with the application's role, run a query, count the other client backends."""
 
+    of: str = field(default="postgres", repr=False)
+    """Which component."""
     reading: ClassVar[type[PostgresState]] = PostgresState
     timeout_s: ClassVar[float] = 6.0 + 2 * 3.0 + _ANSWERS_S + 5.0  # the way there, two addresses, the statements
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the database, when the environment names one."""
-        return (Target(system, "postgres"),) if system.postgres_url is not None else ()
+        return named(system, self.of)
 
     def source(self, target: Target) -> str:
         """Return ``PostgreSQL`` with the reference that its address came from."""
-        url = target.system.postgres_url
-        return f"PostgreSQL at {url.reference if isinstance(url, Secret) else url}"
+        return f"PostgreSQL at {shown_address_of(target, self.of)}"
 
     def observe(self, target: Target) -> PostgresState:
         """Connect and ask. A refused connection is a reading; a refused login is a broken eye."""
         import psycopg  # noqa: PLC0415 - a tenth of a second that only this probe pays
 
-        url = target.system.postgres_url
-        address, check = reached(target.system, "postgres", url.reveal() if isinstance(url, Secret) else url or "")
-        hint = f"check systems.{target.system.name}.postgres.url"
+        address, check = reached(target.system, self.of, address_of(target, self.of))
+        hint = f"check systems.{target.system.name}.components.{self.of}.url"
         silent = threading.Event()
         try:
             with (

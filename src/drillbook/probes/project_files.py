@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ..model import CannotObserve, System, Target
+from ..platforms.compose.settings import ComposeProject
 from .base import ReadingProbe
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ class ProjectFiles(ReadingProbe[Files]):
 
     def source(self, target: Target) -> str:
         """Return the directory."""
-        return f"project directory {target.system.compose and target.system.compose.directory}"
+        return f"project directory {_directory(target)}"
 
     def observe(self, target: Target) -> Files:
         """Look. Raises CannotObserve when no directory is named or it cannot be read."""
-        directory = target.system.compose.directory if target.system.compose else None
+        directory = _directory(target)
         if directory is None:
             raise CannotObserve("the environment names no project directory", hint="set directory under [compose]")
         try:
@@ -94,3 +95,8 @@ def _why(directory: Path, error: OSError) -> str:
     if error.errno == errno.ENOENT:
         return f"there is no directory {directory}"
     return f"cannot read {directory}: {error.strerror}"
+
+
+def _directory(target: Target) -> Path | None:
+    found = target.system.place.held_as(ComposeProject)
+    return None if found is None else found.directory

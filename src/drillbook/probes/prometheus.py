@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from .. import clock
+from ..kinds import Kind
 from ..model import CannotObserve, Instance, Json, System, Target
+from ..tables import HttpTable
 from .base import ReadingProbe
 from .http import Answer, request
-from .reach import reached
+from .reach import address_of, reached
 
+KIND = Kind("prometheus", HttpTable, port=9090, stands_for="the monitoring")
 _PATH = "/api/v1/targets?state=active"
 _OK = 200
 _SAID = 200
@@ -53,26 +56,29 @@ class Targets(ReadingProbe[Watched]):
     """The active targets of one job."""
 
     job: str
+    of: str = field(default="prometheus", repr=False)
+    """Which component."""
     reading: ClassVar[type[Watched]] = Watched
     timeout_s: ClassVar[float] = 15.0  # the way there, and one request
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the Prometheus that the environment names."""
-        return (Target(system, "prometheus"),)
+        return (Target(system, self.of),)
 
     def source(self, target: Target) -> str:
         """Return ``GET <address>``."""
-        return f"GET {target.system.prometheus_url or 'prometheus'}{_PATH}"
+        return f"GET {address_of(target, self.of) or self.of}{_PATH}"
 
     def observe(self, target: Target) -> Watched:
         """Ask. Raises CannotObserve when Prometheus does not answer in full: it is the eye, not the patient."""
         system = target.system
-        hint = f"start Prometheus, or set systems.{system.name}.prometheus.url"
-        if system.prometheus_url is None:
+        hint = f"start Prometheus, or set systems.{system.name}.components.{self.of}.url"
+        url = address_of(target, self.of)
+        if not url:
             raise CannotObserve("the environment names no Prometheus", hint=hint)
-        address, blame = reached(system, "prometheus", system.prometheus_url)
-        watcher = Target(system, "prometheus", Instance("prometheus", address))
-        answer = request(watcher, "GET", address + _PATH, access=system.prometheus_access)
+        address, blame = reached(system, self.of, url)
+        watcher = Target(system, self.of, Instance(self.of, address))
+        answer = request(watcher, "GET", address + _PATH, access=system.components[self.of].access)
         if answer.failure is not None:
             blame()
         rows = _whole(answer, hint)

@@ -71,6 +71,8 @@ class WriteLosses:
     """Writes without an answer: they may have happened, and count neither as acknowledged nor as lost."""
     rpo_s: float | None
     """From the oldest lost acknowledged write to the fault; None when something acknowledged could not be read."""
+    objective: str = "*"
+    """The name of the objective that it is judged by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Downtime:
     """Where it is not known: whether the truth is no worse than these figures."""
     bad_by: str = ""
     """What the bad samples were, in words with figures; empty without one."""
+    objective: str = "*"
+    """The name of the objective that it is judged by."""
 
     @property
     def bad_samples(self) -> str:

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from .. import outbound
-from ..model import CannotObserve, Secret, System, Target
+from ..kinds import Kind
+from ..model import CannotObserve, System, Target
+from ..tables import DatabaseTable
 from .base import ReadingProbe
-from .reach import reached
+from .reach import address_of, named, reached, shown_address_of
+from .redis_address import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
+KIND = Kind("redis", DatabaseTable, unusable, port=6379, stands_for="the cache")
 OWN_NAME = "drillbook"
 _DEADLINE_S = 25.0
 """The way there, two addresses, a login and the questions: 3 s each, 6 s for the way."""
@@ -40,17 +44,18 @@ class RedisState:
 class Redis(ReadingProbe[RedisState]):
     """PING and CLIENT LIST."""
 
+    of: str = field(default="redis", repr=False)
+    """Which component."""
     reading: ClassVar[type[RedisState]] = RedisState
     timeout_s: ClassVar[float] = _DEADLINE_S
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the cache, when the environment names one."""
-        return (Target(system, "redis"),) if system.redis_url is not None else ()
+        return named(system, self.of)
 
     def source(self, target: Target) -> str:
         """Return ``Redis`` with the reference that its address came from."""
-        url = target.system.redis_url
-        return f"Redis at {url.reference if isinstance(url, Secret) else url}"
+        return f"Redis at {shown_address_of(target, self.of)}"
 
     def observe(self, target: Target) -> RedisState:
         """Connect and ask. A refused connection is a reading; a refused login is a broken eye."""
@@ -75,16 +80,18 @@ class Topology:
 class RedisTopology(ReadingProbe[Topology]):
     """INFO, and CLUSTER INFO where cluster mode is on."""
 
+    of: str = field(default="redis", repr=False)
+    """Which component."""
     reading: ClassVar[type[Topology]] = Topology
     timeout_s: ClassVar[float] = _DEADLINE_S
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the cache, when the environment names one."""
-        return Redis().targets(system)
+        return named(system, self.of)
 
     def source(self, target: Target) -> str:
         """Return ``Redis`` with the reference that its address came from."""
-        return Redis().source(target)
+        return f"Redis at {shown_address_of(target, self.of)}"
 
     def observe(self, target: Target) -> Topology:
         """Connect and ask. Readings and errors as of Redis."""
@@ -98,9 +105,9 @@ def _asked(target: Target, ask: Callable[[redis.Redis], V]) -> V | str:
     from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
     from redis.retry import Retry  # noqa: PLC0415 - as above
 
-    url = target.system.redis_url
-    address, check = reached(target.system, "redis", url.reveal() if isinstance(url, Secret) else url or "")
-    hint = f"check systems.{target.system.name}.redis.url"
+    component = target.name
+    address, check = reached(target.system, component, address_of(target, component))
+    hint = f"check systems.{target.system.name}.components.{component}.url"
     try:
         with redis.Redis.from_url(
             address,

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ..model import CannotObserve, System, Target
 from ..platforms import Missing, platform_of
+from ..platforms.systemd.settings import SystemdHost
 from ..platforms.systemd.units import DescribesUnits, UnitState
 from .base import ReadingProbe
 
@@ -36,7 +37,7 @@ class Units(ReadingProbe[UnitsReading]):
 
     def source(self, target: Target) -> str:
         """Return the command and the host."""
-        where = target.system.systemd
+        where = target.system.place.held_as(SystemdHost)
         return f"systemctl show on {where.host}" if where else "systemctl show"
 
     def observe(self, target: Target) -> UnitsReading:

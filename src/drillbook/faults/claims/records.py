@@ -146,7 +146,7 @@ class Leftover:
 
     def may_concern(self, systems: Iterable[str]) -> bool:
         """Say whether the harm may be one of these systems'; a record that does not tell may be anybody's."""
-        return self.system is None or self.system in systems
+        return self.system is None or self.system in map(system_in, systems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ class LocalClaim:
     def __init__(self, environment: str, folder: Path, fd: int, holder: Holder, systems: tuple[str, ...] = ()) -> None:
         self.environment = environment
         self.systems = systems
-        """The names of the systems whose place this is; none for what a version that knew no places has left."""
+        """What is at this place, by name; nothing for what a version that knew no places has left."""
         self.folder = folder
         self.fd = fd
         self.holder = holder
@@ -250,7 +250,7 @@ class LocalClaim:
         Args:
             environment: its name.
             run: the directory of the run's journal.
-            systems: the names of all systems that are there.
+            systems: the names of all that is there (``Spot.name``).
             leftovers_are_fine: for the one who comes to undo them.
 
         Raises:
@@ -381,6 +381,21 @@ class LocalClaim:
             self.fd = -1
 
 
+def overlap(some: Iterable[str], others: Iterable[str]) -> bool:
+    """Say whether two lists of what is at places have a system, or a part of one, in common.
+
+    ``shop`` has ``shop.api`` and ``shop.postgres`` in it; these two have nothing in common.
+    """
+    return any(
+        one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.") for one in some for other in others
+    )
+
+
+def system_in(name: str) -> str:
+    """Return the system of what is at a place: of ``shop`` and of ``shop.api``."""
+    return name.partition(".")[0]
+
+
 def is_name(text: str) -> bool:
     """Say whether a text can be the name of an environment: that of a folder."""
     return bool(text) and not text.startswith(".") and "/" not in text
@@ -438,7 +453,7 @@ def leftovers(environment: str, systems: Collection[str] = ()) -> tuple[Leftover
         row
         for there, rows in free.items()
         for row in rows
-        if not systems or set(systems) & set(there) or row.may_concern(systems)
+        if not systems or overlap(systems, there) or (not _parts(there) and row.may_concern(systems))
     )
 
 
@@ -450,7 +465,7 @@ def holder_of(environment: str, systems: Collection[str] = ()) -> Holder | None:
         systems: those whose place is asked about; without any, all.
     """
     folders = folders_of(environment).items()
-    asked = (folder for there, folder in folders if not systems or not there or set(systems) & set(there))
+    asked = (folder for there, folder in folders if not systems or not there or overlap(systems, there))
     return next((holder for folder in asked if (holder := holder_in(folder)) is not None), None)
 
 
@@ -506,7 +521,7 @@ def _lock_or_raise(fd: int, environment: str, systems: tuple[str, ...]) -> None:
 def _refuse_holders_elsewhere(environment: str, systems: tuple[str, ...]) -> None:
     """Refuse where one of the systems is held with others than it is beside now: the file was changed meanwhile."""
     for there, folder in folders_of(environment).items():
-        concerned = there != systems and (not there or set(there) & set(systems))
+        concerned = there != systems and (not there or overlap(there, systems))
         if concerned and (holder := holder_in(folder)) is not None:
             raise Held(environment, holder, there)
 
@@ -516,6 +531,11 @@ def _refuse_leftovers(environment: str, systems: tuple[str, ...]) -> None:
     left = (*found_in(folder_of(environment, systems)), *leftovers(environment, systems))
     if left:
         raise LeftBehind(environment, left)
+
+
+def _parts(there: tuple[str, ...]) -> bool:
+    """Say whether a place is that of some components of a system: what is there concerns nobody elsewhere."""
+    return any("." in name for name in there)
 
 
 def _last_sign_s(folder: Path) -> float:

@@ -19,27 +19,28 @@ from .target import LEASE_S, SKEW_S, Document, Fenced, TargetClaim, keepers, par
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ...model import Json, System
+    from ...model import Json
     from ...platforms import Kept
+    from .places import Spot
 
 _SETTLE_S = 0.3
 _LOOK_EVERY_S = 5.0
 
 
-def look(environment: str, systems: Iterable[System]) -> None:
+def look(environment: str, spots: Iterable[Spot]) -> None:
     """See that the targets could be taken, changing nothing. Raises what ``take`` would raise."""
-    for keeps, _ in keepers(systems):
+    for keeps, _ in keepers(spots):
         _free(environment, keeps)
 
 
 def take(
-    environment: str, systems: Iterable[System], holder: Holder, lock: Path, *, lease_s: float
+    environment: str, spots: Iterable[Spot], holder: Holder, lock: Path, *, lease_s: float
 ) -> tuple[TargetClaim, ...]:
     """Take all targets, or none.
 
     Args:
         environment: its name.
-        systems: whose targets.
+        spots: whose targets.
         holder: who we are.
         lock: a file of this machine, shared by all who write for this run.
         lease_s: how long the run has the right to harm.
@@ -52,7 +53,7 @@ def take(
     token = secrets.token_hex(8)
     taken: list[TargetClaim] = []
     try:
-        for keeps, address in keepers(systems):
+        for keeps, address in keepers(spots):
             kept = _free(environment, keeps)
             now_s = keeps.clock_s()
             lease = Lease(holder.epoch, now_s + LEASE_S, now_s + lease_s)
@@ -80,7 +81,7 @@ def _free(environment: str, keeps: KeepsClaim) -> Kept | None:
 
 
 def seize(
-    environment: str, systems: Iterable[System], holder: Holder, lock: Path, say: Callable[[str], None]
+    environment: str, spots: Iterable[Spot], holder: Holder, lock: Path, say: Callable[[str], None]
 ) -> tuple[TargetClaim, ...]:
     """Take over what a run that is gone has left on the targets; waits, bounded, for its lease to run out.
 
@@ -90,7 +91,7 @@ def seize(
     """
     token = secrets.token_hex(8)
     taken: list[TargetClaim] = []
-    for keeps, address in keepers(systems):
+    for keeps, address in keepers(spots):
         kept = keeps.read_claim()
         if kept is None:
             continue

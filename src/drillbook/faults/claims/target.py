@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ...model import CannotObserve
-from ...platforms import Changed, KeepsClaim, Missing, PlatformRefused, platform_of
+from ...platforms import Changed, KeepsClaim, Missing, PlatformRefused, offered_by, platform_of
 from ..address import address_of, system_at
-from ..undo import BadUndo
+from ..undo import BadUndo, text
 from .own_keys import OwnKeys
+from .places import Spot
 from .records import Holder, Lease, Leftover, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...model import Json, System
+    from ...model import Json
     from ...platforms import Kept
 
 T = TypeVar("T", Record, OwnKeys)
@@ -32,6 +33,8 @@ LEASE_S = 30.0
 """How long a target believes in a run that says nothing more; renewed in a third of it."""
 SKEW_S = 5.0
 _TRIES = 5
+_OF = "of"
+"""By which component a place was found, where a system has several."""
 _SHAPE = 1
 
 
@@ -183,19 +186,20 @@ class Fenced(PlatformRefused):
         super().__init__(reason, hint="see who else works there; start the run again when they have finished")
 
 
-def keepers(systems: Iterable[System]) -> tuple[tuple[KeepsClaim, dict[str, Json]], ...]:
-    """Return what keeps a claim for these systems, with the way to it; systems at one place share one.
+def keepers(spots: Iterable[Spot]) -> tuple[tuple[KeepsClaim, dict[str, Json]], ...]:
+    """Return what keeps a claim for these, with the way to it; those at one place share one.
 
     Raises:
         PlatformRefused: a target that ought to keep one cannot.
     """
     found: dict[str, tuple[KeepsClaim, dict[str, Json]]] = {}
-    for system in systems:
-        platform = platform_of(system)
-        keeps = platform.can(KeepsClaim)  # type: ignore[type-abstract] # a protocol is asked for by its type
+    for spot in spots:
+        system, platform = spot.system, platform_of(spot.system)
+        keeps = platform.can(KeepsClaim, spot.of)  # type: ignore[type-abstract] # a protocol is asked for by its type
         if not isinstance(keeps, Missing):
-            found.setdefault(platform.place, (keeps, address_of(system)))
-        elif system.platform != "process":  # a process ends with its machine, whose disk has the records
+            way: dict[str, Json] = {} if spot.of is None else {_OF: spot.of}
+            found.setdefault(spot.place, (keeps, {**address_of(system), **way}))
+        elif KeepsClaim in offered_by(system.platform):  # what keeps none ends with its machine, whose disk has records
             raise PlatformRefused(keeps.reason, hint="see that the target can be reached and written")
     return tuple(found.values())
 
@@ -203,8 +207,13 @@ def keepers(systems: Iterable[System]) -> tuple[tuple[KeepsClaim, dict[str, Json
 def claims_at(addresses: Iterable[dict[str, Json]], token: str, lock: Path) -> tuple[TargetClaim, ...]:
     """Return the claims that a run has taken, from its addresses and token. Raises BadUndo, PlatformRefused."""
     return tuple(
-        TargetClaim(keeps, address, token, lock) for address in addresses for keeps, _ in keepers([system_at(address)])
+        TargetClaim(keeps, address, token, lock) for address in addresses for keeps, _ in keepers([_spot_at(address)])
     )
+
+
+def _spot_at(address: dict[str, Json]) -> Spot:
+    """Return where an address of ``keepers`` leads. Raises BadUndo."""
+    return Spot(system_at(address), (text(address, _OF),) if _OF in address else ())
 
 
 def parsed(kept: Kept, keeps: KeepsClaim) -> Document:

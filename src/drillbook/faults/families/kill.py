@@ -25,7 +25,7 @@ class KillInstance(OnInstances):
 
     def inject(self) -> None:
         """Kill them. Raises PlatformRefused, CannotObserve."""
-        kills = ask(self.victims.system, Kills)
+        kills = ask(self.victims.system, Kills, self.victims.component)
         for name in self.victims.names:
             kills.kill(name)
 

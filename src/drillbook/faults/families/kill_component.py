@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def kill_component(system: System, component: str) -> Fault:
     """Return the sudden loss of a whole component, until it is undone. Raises PlatformRefused, CannotObserve."""
-    if replaces(system):
+    if replaces(system, component):
         return ScaleToZero.of(system, component, kill=True)
     return KillInstance.of(system, component)
 

@@ -25,7 +25,7 @@ class PauseInstance(OnInstances):
 
     def inject(self) -> None:
         """Freeze them. Raises PlatformRefused."""
-        pauses = ask(self.victims.system, Pauses)
+        pauses = ask(self.victims.system, Pauses, self.victims.component)
         for name in self.victims.names:
             pauses.pause(name)
 

@@ -38,7 +38,7 @@ def awaited(system: System, component: str) -> Undo:
         CannotObserve: nobody can say how many are asked for.
         PlatformRefused: this platform asks for none.
     """
-    ask(system, Scales).replicas(component)  # what replaces it is there, under this name
+    ask(system, Scales, component).replicas(component)  # what replaces it is there, under this name
     return Undo(AWAIT, {**address_of(system), "component": component})
 
 
@@ -54,7 +54,7 @@ class Whole:
     def healed(self) -> str | None:
         """Return the evidence that all replicas that are asked for run, or None. Raises CannotObserve."""
         try:
-            asked_for = ask(self.system, Scales).replicas(self.component)
+            asked_for = ask(self.system, Scales, self.component).replicas(self.component)
         except TargetGone as gone:
             return gone.reason
         replicas = replicas_of(self.system, self.component)
@@ -72,7 +72,7 @@ class Whole:
         """Ask for them, where that is ours to do. Raises CannotObserve, PlatformRefused."""
         if self.replicas is None:
             return False
-        scales = ask(self.system, Scales)
+        scales = ask(self.system, Scales, self.component)
         try:
             if scales.replicas(self.component):
                 return False

@@ -32,9 +32,9 @@ class ScaleToZero:
     @classmethod
     def of(cls, system: System, component: str, *, kill: bool = False) -> Self:
         """Prepare it. Raises PlatformRefused, CannotObserve."""
-        scales = ask(system, Scales)
+        scales = ask(system, Scales, component)
         if kill:
-            ask(system, Kills)
+            ask(system, Kills, component)
         replicas = scales.replicas(component)
         before = replicas_of(system, component)
         if replicas < 1 or len(before) != replicas or not all(state.running for state in before):
@@ -62,7 +62,7 @@ class ScaleToZero:
 
     def inject(self) -> None:
         """Ask for none and return when none is left. Raises PlatformRefused, CannotObserve."""
-        ask(self.system, Scales).scale(self.component, 0)
+        ask(self.system, Scales, self.component).scale(self.component, 0)
         if self.kill:
             self._kill_what_is_left()
         try:
@@ -71,7 +71,7 @@ class ScaleToZero:
             raise PlatformRefused(f"{self.name}: {error}", hint="look at what does not end") from None
 
     def _kill_what_is_left(self) -> None:
-        kills = ask(self.system, Kills)
+        kills = ask(self.system, Kills, self.component)
         for state in replicas_of(self.system, self.component):
             try:
                 kills.kill(state.name)

@@ -34,14 +34,14 @@ class StopInstance(OnInstances):
     @classmethod
     def of(cls, system: System, name: str, *, grace_s: float = GRACE_S) -> Self:
         """Prepare to stop an instance, or all of a component. Raises PlatformRefused, CannotObserve."""
-        shown_at_once = ask(system, Stops).shows_stopping
         victims = Victims.of(system, name)
+        shown_at_once = ask(system, Stops, victims.component).shows_stopping
         lands_within_s = 0.0 if shown_at_once else grace_s * len(victims.names) + _SLACK_S
         return cls(victims, victims.undo(START, lands_within_s=lands_within_s), grace_s)
 
     def inject(self) -> None:
         """Stop them one after the other; takes up to the grace for each. Raises PlatformRefused."""
-        stops = ask(self.victims.system, Stops)
+        stops = ask(self.victims.system, Stops, self.victims.component)
         for name in self.victims.names:
             self.stopped[name] = stops.stop(name, grace_s=self.grace_s)
 

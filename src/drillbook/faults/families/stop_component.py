@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def stop_component(system: System, component: str, *, grace_s: float = GRACE_S) -> Fault:
     """Return the stop of a whole component, as its platform does it. Raises PlatformRefused, CannotObserve."""
-    if replaces(system):
+    if replaces(system, component):
         return ScaleToZero.of(system, component)
     return StopInstance.of(system, component, grace_s=grace_s)
 

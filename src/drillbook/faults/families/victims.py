@@ -74,7 +74,7 @@ class Victims:
                 wait for others.
             lands_within_s: how long the harm may go unseen when its author dies over it.
         """
-        if kind == coming_back.START and replaces(self.system):
+        if kind == coming_back.START and replaces(self.system, self.component):
             return replicas_run.awaited(self.system, self.component)
         landing: dict[str, Json] = {coming_back.LANDS: lands_within_s} if lands_within_s else {}
         return Undo(kind, {**address_of(self.system), "names": list(self.names), **landing})
@@ -107,9 +107,9 @@ class OnInstances:
     @classmethod
     def of(cls, system: System, name: str) -> Self:
         """Prepare to do it to an instance, or to all of a component. Raises PlatformRefused, CannotObserve."""
-        for capability in cls.needs:
-            ask(system, capability)
         victims = Victims.of(system, name)
+        for capability in cls.needs:
+            ask(system, capability, victims.component)
         return cls(victims, victims.undo(cls.undone_by))
 
     @property
@@ -127,13 +127,13 @@ class OnInstances:
         return recovery_of(self.undo)
 
 
-def replaces(system: System) -> bool:
+def replaces(system: System, component: str) -> bool:
     """Say whether the platform puts another replica in the place of one that has ended, rather than start it."""
     platform = platform_of(system)
-    starts = platform.can(Starts)  # type: ignore[type-abstract] # a protocol is asked for by its type
+    starts = platform.can(Starts, component)  # type: ignore[type-abstract] # a protocol is asked for by its type
     if not isinstance(starts, Missing):
         return False
-    if isinstance(platform.can(Scales), Missing):
+    if isinstance(platform.can(Scales, component), Missing):
         raise PlatformRefused(starts.reason, hint="choose a fault that this platform can undo")
     return True
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ...addresses import hostname
-from ...model import CannotObserve, ComposeProject, Instance
+from ...model import CannotObserve, Instance
 from ...polling import TimedOut, wait_until
 from .. import lines
 from ..capabilities import (
@@ -50,6 +50,7 @@ from ..limited import limited
 from . import program as compose_program
 from .claim import EngineClaim
 from .entry import Entry, addresses
+from .settings import ComposeProject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -57,13 +58,11 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container, ExecResult
 
-    from ...model import System
+    from ...model import Component, System
 
 C = TypeVar("C")
 R = TypeVar("R")
 MARKER = "drillbook.marker"
-API = "api"
-"""What the component is called that is the system itself, whatever its service's name."""
 _LABEL = "com.docker.compose"
 _ANSWER_S = 3
 _ACT_S = 15
@@ -77,7 +76,7 @@ _LOG_LINES = 20_000
 _NOBODY = "127.0.0.1:0"
 _ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - what the engine says, not what we bind
 _HINT = "start the engine (docker info must answer), or name it as host under [compose] or in DOCKER_HOST"
-_UP = "bring it up: docker compose up -d --wait (of the lab: drillbook lab up config-manager --on compose)"
+_UP = "bring it up: docker compose up -d --wait"
 _GIVEN: tuple[Any, ...] = (
     Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Restarts, Executes, ReportsUsage, Discovers, BearsMarks,
 )  # fmt: skip
@@ -102,22 +101,23 @@ class Project:
     def list_instances(self) -> tuple[InstanceState, ...]:
         """Return every container of the project, by name. Raises CannotObserve."""
         containers = _seen(lambda: list(self._containers()))
-        entry = self._entry(containers)
-        idle = frozenset[str]() if entry is None else entry.kept_from_work()
-        found = [self._state(one, idle) for one in containers]
+        idle = {
+            component: Entry(address, containers).kept_from_work()
+            for component, address in self.project.balancers.items()
+        }
+        found = [self._state(one, idle.get(self._component(one), frozenset())) for one in containers]
         return tuple(sorted(found, key=lambda state: state.name))
 
     def declared(self) -> tuple[str, ...]:
         """Return the components that the project's files declare. Raises CannotObserve."""
-        return tuple(self._component_of(service) for service in compose_program.services(self.project))
+        return tuple(self.project.component_of(service) for service in compose_program.services(self.project))
 
-    def discover(self) -> tuple[Instance, ...]:
-        """Return the containers of the system's own service. Raises CannotObserve, also when there is none."""
-        found = _seen(lambda: [self._locate(one) for one in self._containers() if self._component(one) == API])
+    def discover(self, component: Component) -> tuple[Instance, ...]:
+        """Return the containers of a component's service. Raises CannotObserve, also when there is none."""
+        service = self.project.service_of(component.name)
+        found = _seen(lambda: [self._locate(one, component) for one in self._containers() if _service(one) == service])
         if not found:
-            raise CannotObserve(
-                f"project {self.project.name} has no container of service {self.project.service}", hint=_UP
-            )
+            raise CannotObserve(f"project {self.project.name} has no container of service {service}", hint=_UP)
         return tuple(sorted(found, key=lambda instance: instance.name))
 
     @property
@@ -276,8 +276,7 @@ class Project:
         Raises PlatformRefused, CannotObserve.
         """
         before = len([one for one in named(self.list_instances(), component) if one.component == component])
-        service = self.project.service if component == API else component
-        compose_program.up(self.project, service, copies=replicas)
+        compose_program.up(self.project, self.project.service_of(component), copies=replicas)
         return before
 
     def _containers(self, limit_s: int = _ANSWER_S) -> Iterator[Container]:
@@ -309,13 +308,11 @@ class Project:
         return self._container(name, self._containers(_ACT_S))
 
     def _behind(self, name: str) -> tuple[Container, Entry | None]:
-        """Return a container, and the balancer before it where it is a copy of the system's own service."""
+        """Return a container, and the balancer before its component where there is one."""
         containers = list(self._containers(_ACT_S))
         container = self._container(name, containers)
-        return container, self._entry(containers) if self._component(container) == API else None
-
-    def _entry(self, containers: list[Container]) -> Entry | None:
-        return None if self.project.balancer is None else Entry(self.project.balancer, containers)
+        address = self.project.balancers.get(self._component(container))
+        return container, None if address is None else Entry(address, containers)
 
     def _killed(self, name: str) -> int | None:
         container = self._acted(name)
@@ -331,10 +328,7 @@ class Project:
         return str(container.name).removeprefix(f"{self.project.name}-")
 
     def _component(self, container: Container) -> str:
-        return self._component_of(str(container.labels.get(f"{_LABEL}.service", "")))
-
-    def _component_of(self, service: str) -> str:
-        return API if service == self.project.service else service
+        return self.project.component_of(_service(container))
 
     def _state(self, container: Container, idle: frozenset[str] | None) -> InstanceState:
         """Return a container as an instance; one that the balancer keeps from work is idle."""
@@ -343,7 +337,7 @@ class Project:
         health = found.get("Health", {}).get("Status")
         if state == "running" and health in ("starting", "unhealthy"):
             state = health
-        if state == "running" and self._component(container) == API:
+        if state == "running":
             state = "unknown" if idle is None else "idle" if idle & addresses(container) else state
         return InstanceState(
             name=self._name(container),
@@ -354,17 +348,21 @@ class Project:
             pid=found["Pid"] or None,
         )
 
-    def _locate(self, container: Container) -> Instance:
-        place = _Place(container, hostname(self.project.host) or "127.0.0.1")
+    def _locate(self, container: Container, component: Component) -> Instance:
+        ports = _Ports(container, hostname(self.project.host) or "127.0.0.1")
+        metrics = component.ports.get("metrics")
         return Instance(
             self._name(container),
-            url=f"http://{place.of(self.project.port)}",
-            metrics_url=f"http://{place.of(self.project.metrics_port)}/metrics",
-            headers=self.project.headers,
+            url=f"http://{ports.of(component.ports['http'])}",
+            metrics_url=None if metrics is None else f"http://{ports.of(metrics)}/metrics",
         )
 
 
-class _Place:
+def _service(container: Container) -> str:
+    return str(container.labels.get(f"{_LABEL}.service", ""))
+
+
+class _Ports:
     """Where a container's ports are reached, by way of an engine at this address."""
 
     def __init__(self, container: Container, engine: str) -> None:
@@ -388,17 +386,21 @@ class ComposePlatform:
 
     def __init__(self, system: System) -> None:
         self._name = system.name
-        self._project = None if system.compose is None else Project(system.compose)
+        where = system.place.held_as(ComposeProject)
+        self._project = None if where is None else Project(where)
 
-    @property
-    def place(self) -> str:
-        """Where the system is, in words: a project of one engine is one place."""
+    def place(self, of: str | None = None) -> str:  # noqa: ARG002 - all services of a project are at one place
+        """Return where the system is, in words: a project of one engine is one place."""
         if self._project is None:
             return f"the unnamed project of {self._name}"
         found = self._project.project
         return f"project {found.name} of {found.host or os.environ.get('DOCKER_HOST') or 'the usual engine'}"
 
-    def can(self, capability: type[C]) -> C | Missing:
+    def components(self) -> tuple[str, ...]:
+        """Return nothing: all components of a system are at one place."""
+        return ()
+
+    def can(self, capability: type[C], of: str | None = None) -> C | Missing:  # noqa: ARG002 - as above
         """Return the capability, or Missing with the reason."""
         if self._project is None:
             return Missing(f"{self._name}: the environment names no project; set project under [compose]")
@@ -500,3 +502,6 @@ def _time(text: str) -> str | None:
         return None
     whole, _, fraction = text.rstrip("Z").partition(".")
     return f"{whole}.{fraction[:6]:0<6}Z"
+
+
+PLATFORM = ComposePlatform

@@ -14,7 +14,7 @@ from ...model import CannotObserve
 from ..capabilities import PlatformRefused
 
 if TYPE_CHECKING:
-    from ...model import ComposeProject
+    from .settings import ComposeProject
 
 _VERSION_S = 10
 _UP_S = 120

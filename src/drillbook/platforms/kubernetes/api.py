@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from kubernetes.client import ApiClient
 
-    from ...model import Cluster
+    from .settings import Cluster
 
 Object = dict[str, Any]
 CONNECT_S = 2.0
@@ -97,6 +98,14 @@ class Api:
                 f"the kubeconfig leads to {self.server} now, and this belongs to {cluster.server}",
                 hint="use the kubeconfig and the context that the run had",
             )
+
+    def at(self, namespace: str) -> Api:
+        """Return the same account and connection in another namespace of the cluster."""
+        if namespace == self.cluster.namespace:
+            return self
+        there = copy.copy(self)
+        there.cluster = replace(self.cluster, namespace=namespace)
+        return there
 
     def port_forward(self, pod: str, port: int) -> Any:
         """Open a websocket to a pod's port; ``.socket(port)`` of the answer is the connection.

@@ -139,4 +139,4 @@ class PodWay:
     @staticmethod
     def _port(url: str) -> int:
         parts = addresses.parse(url)
-        return parts.port or {"postgresql": 5432, "postgres": 5432, "redis": 6379, "https": 443}.get(parts.scheme, 80)
+        return parts.port or (443 if parts.scheme == "https" else 80)

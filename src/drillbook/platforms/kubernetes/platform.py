@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import signal
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ...model import CannotObserve, Instance
@@ -40,27 +39,31 @@ from .api import Api, Object, api_of
 from .claim import NamespaceClaim
 from .forward import PodWay
 from .last_words import LastWords
+from .marks import NamespaceMarks
 from .pods import is_over, is_replica, pods_of
 from .rights import Right, refused
+from .settings import Cluster
 from .watch import Changed, Listed, watch
 
 if TYPE_CHECKING:
-    from ...model import Cluster, System, Way
+    from collections.abc import Mapping
+
+    from ...model import Component, System, Way
+    from .settings import Workload
 
 C = TypeVar("C")
-MARKER = "drillbook.dev/disruptible"
 _GONE_S = 10.0
+_OF_WORKLOADS = (Scales, RollsOut, Restarts, RollsBack)
 _HINT = "check the rights and the state: kubectl auth can-i --list, kubectl get pods"
 _TAIL_LINES = 20000
 _MOST_LOG_BYTES = 64 << 20
 _SEARCH_S = 5.0
 _MERGE = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
-_KINDS = {"postgres": "statefulsets", "redis": "statefulsets"}
 
 
 class KubernetesPlatform:
-    """Pods of one namespace."""
+    """Pods of a system's namespaces."""
 
     OFFERS = frozenset(
         {
@@ -71,52 +74,61 @@ class KubernetesPlatform:
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self._where = system.place.held_as(Cluster)
 
-    @property
-    def place(self) -> str:
-        """Where the system is, in words: a namespace of one cluster is one place."""
-        found = self._system.cluster
+    def place(self, of: str | None = None) -> str:
+        """Return where a component is, in words: a namespace of one cluster is one place."""
+        found = self._where
         if found is None:
             return f"the unnamed namespace of {self._system.name}"
         cluster = (
             found.server or f"context {found.context or 'current'} of {found.kubeconfig or 'the usual kubeconfig'}"
         )
-        return f"namespace {found.namespace} of {cluster}"
+        return f"namespace {found.namespace_of(of)} of {cluster}"
 
-    def can(self, capability: type[C]) -> C | Missing:
+    def components(self) -> tuple[str, ...]:
+        """Return the components of which the environment names the namespace or the workload."""
+        return () if self._where is None else tuple(self._where.components)
+
+    def can(self, capability: type[C], of: str | None = None) -> C | Missing:
         """Return the capability, or Missing with the reason; what needs a right of its own is asked of the API."""
-        if self._system.cluster is None:
+        where, component = self._where, of or self._system.main
+        if where is None:
             return Missing(f"{self._system.name}: the environment has no [kubernetes] table")
-        if capability is KeepsClaim:
-            try:
-                return cast("C", NamespaceClaim(self._act_api()))
-            except PlatformRefused as error:
-                return Missing(error.reason)
-        if capability in (Lists, ReadsLogs, Discovers, Reaches, BearsMarks):
+        if capability in (Lists, ReadsLogs, Discovers, Reaches):
             return cast("C", self)
-        rights = self._rights(capability)
-        if not rights:
-            return Missing(
-                f"a pod has no {capability.__name__}: it is replaced, never started again or frozen through the API"
-            )
         try:
-            api = self._api() if capability is ReportsUsage else self._act_api()
-            reason = next(filter(None, (refused(api, right) for right in rights)), None)
+            if capability is BearsMarks:
+                return cast("C", NamespaceMarks(self._api().at(where.namespace_of(of))))
+            if capability is KeepsClaim:
+                return cast("C", NamespaceClaim(self._act_api().at(where.namespace_of(of))))
+            reason = self._why_not(capability, component, where.namespace_of(component))
         except (CannotObserve, PlatformRefused) as error:
             reason = error.reason
         return cast("C", self) if reason is None else Missing(reason)
 
-    def _rights(self, capability: type[Any]) -> tuple[Right, ...]:
+    def _why_not(self, capability: type[Any], component: str, namespace: str) -> str | None:
+        """Return why this account cannot do it to a component, or None. Raises CannotObserve, PlatformRefused."""
+        if capability in _OF_WORKLOADS and not self._workload(component).path:
+            return f"no workload is named for {component}, whose pods an operator holds"
+        rights = self._rights(capability, component)
+        if not rights:
+            return f"a pod has no {capability.__name__}: it is replaced, never started again or frozen through the API"
+        api = self._api() if capability is ReportsUsage else self._act_api()
+        return next(filter(None, (refused(api.at(namespace), right) for right in rights)), None)
+
+    def _rights(self, capability: type[Any], component: str) -> tuple[Right, ...]:
         """Return what a capability needs beyond looking at pods; nothing for one that Kubernetes does not have."""
-        name = self._workload_name("api")
-        change = Right("patch", "deployments", "apps", name=name)
+        found = cast("Cluster", self._where).components.get(component)
+        kind, name = ("deployments", "") if found is None else (found.kind, found.name)
+        change = Right("patch", kind, "apps", name=name)
         known: dict[Any, tuple[Right, ...]] = {
             Stops: (Right("delete", "pods"),),
             Kills: (Right("delete", "pods"),),
-            Scales: tuple(Right(verb, "deployments", "apps", "scale", name) for verb in ("get", "patch")),
+            Scales: tuple(Right(verb, kind, "apps", "scale", name) for verb in ("get", "patch")),
             RollsOut: (change,),
             Restarts: (change,),
-            RollsBack: (change, Right("get", "deployments", "apps", name=name), Right("list", "replicasets", "apps")),
+            RollsBack: (change, Right("get", kind, "apps", name=name), Right("list", "replicasets", "apps")),
             Executes: (Right("create", "pods", subresource="exec"), Right("get", "pods", subresource="exec")),
             ReportsUsage: (Right("get", "pods", "metrics.k8s.io"),),
         }
@@ -124,10 +136,11 @@ class KubernetesPlatform:
 
     # -- looking
 
-    def discover(self) -> tuple[Instance, ...]:
-        """Return the API's pods that are meant to serve. Raises CannotObserve."""
-        api = self._api()
-        return tuple(self._instance(api, pod) for pod in sorted(filter(is_replica, self._pods("api")), key=_name))
+    def discover(self, component: Component) -> tuple[Instance, ...]:
+        """Return a component's pods that are meant to serve. Raises CannotObserve."""
+        api, name = self._api(), component.name
+        pods = sorted(filter(is_replica, self._pods(name)), key=_name)
+        return tuple(_instance(api.at(api.cluster.namespace_of(name)), pod, component.ports) for pod in pods)
 
     def reach(self, component: str, host: str) -> Way | None:
         """Return the way to a component's pod: the one that ``host`` names, else the first that is ready.
@@ -143,7 +156,7 @@ class KubernetesPlatform:
         chosen = named or ready or pods
         if not chosen:
             raise CannotObserve(f"no pod of {component} is there", hint="kubectl get pods")
-        return PodWay(api, _name(chosen[0]))
+        return PodWay(api.at(api.cluster.namespace_of(component)), _name(chosen[0]))
 
     def list_instances(self) -> tuple[InstanceState, ...]:
         """Return the pods of all components, those that are over left out: they are no copies. Raises CannotObserve."""
@@ -157,7 +170,7 @@ class KubernetesPlatform:
     def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
         """Read the end of the pod's log, with the kubelet's own times. Raises CannotObserve when there is none."""
         api = self._api()
-        path = api.path("pods", f"{instance.name}/log")
+        path = self._at(api, instance.name).path("pods", f"{instance.name}/log")
         # limitBytes keeps the beginning of what it cuts, so the end is cut out here.
         query: dict[str, Any] = {"tailLines": _TAIL_LINES, "limitBytes": _MOST_LOG_BYTES, **_log_since(since_s)}
         answer = api.send("GET", path, **query)
@@ -175,27 +188,13 @@ class KubernetesPlatform:
     def search_log(self, instance: Instance, texts: tuple[str, ...], *, since_s: float) -> LogText:
         """Search the pod's log since a moment, as far as the kubelet has kept it. Raises CannotObserve."""
         api = self._api()
-        path = api.path("pods", f"{instance.name}/log")
+        path = self._at(api, instance.name).path("pods", f"{instance.name}/log")
         found = api.lines(path, silence_s=_SEARCH_S, **_log_since(since_s))
         return lines.holding_stamped(found, texts, since_s)
 
     def usage(self, name: str) -> Usage:
         """Return what metrics.k8s.io says of a pod: an average over its last window. Raises CannotObserve."""
-        return usage.of_pod(self._api(), name)
-
-    @property
-    def marker(self) -> str:
-        """Where the mark is, in words."""
-        return f"the annotation {MARKER} of namespace {cast('Cluster', self._system.cluster).namespace}"
-
-    def marks(self) -> frozenset[str]:
-        """Return the names in that annotation, parted by commas or spaces. Raises CannotObserve."""
-        api = self._api()
-        namespace = api.get(f"/api/v1/namespaces/{api.cluster.namespace}")
-        if namespace is None:
-            raise CannotObserve(f"there is no namespace {api.cluster.namespace}", hint="check [kubernetes] namespace")
-        annotations = namespace["metadata"].get("annotations") or {}
-        return frozenset(str(annotations.get(MARKER, "")).replace(",", " ").split())
+        return usage.of_pod(self._at(self._api(), name), name)
 
     # -- acting
 
@@ -209,10 +208,10 @@ class KubernetesPlatform:
 
         The exit code is the one of its container as the kubelet last reported it, if it did before the pod was gone.
         """
-        api, began = self._act_api(), time.monotonic()
-        with LastWords(self._api(), name) as log:
+        api, began = self._acting_on(name), time.monotonic()
+        with LastWords(self._api().at(api.cluster.namespace), name) as log:
             uid = self._delete(api, name, round(grace_s))
-            pod = self._see_it_go(name, uid, grace_s + _GONE_S)
+            pod = self._see_it_go(api, name, uid, grace_s + _GONE_S)
             took_s = time.monotonic() - began
         codes = _exit_codes(pod) if pod else []
         code = _as_signal(codes[-1]) if codes else None
@@ -220,12 +219,12 @@ class KubernetesPlatform:
 
     def kill(self, name: str) -> None:
         """Delete the pod without grace and return when it is gone. Raises PlatformRefused, CannotObserve."""
-        api = self._act_api()
-        self._see_it_go(name, self._delete(api, name, 0), _GONE_S)
+        api = self._acting_on(name)
+        self._see_it_go(api, name, self._delete(api, name, 0), _GONE_S)
 
     def replicas(self, component: str) -> int:
         """Return how many copies are asked for. Raises CannotObserve; TargetGone when there is no such controller."""
-        path = self._workload(component) + "/scale"
+        path = self._workload_path(component) + "/scale"
         found = self._act_api().get(path)
         if found is None:
             raise TargetGone(f"GET {path}: 404, there is no such controller any more", hint=_HINT)
@@ -234,19 +233,19 @@ class KubernetesPlatform:
     def scale(self, component: str, replicas: int) -> int:
         """Ask for so many copies; return how many were asked for before. Raises PlatformRefused, CannotObserve."""
         before = self.replicas(component)
-        self._patch(self._act_api(), self._workload(component) + "/scale", {"spec": {"replicas": replicas}})
+        self._patch(self._act_api(), self._workload_path(component) + "/scale", {"spec": {"replicas": replicas}})
         return before
 
     def roll_out(self, component: str, template: dict[str, Any]) -> None:
         """Change the pods' template, which replaces every pod. Raises PlatformRefused."""
-        self._patch(self._act_api(), self._workload(component), {"spec": {"template": template}})
+        self._patch(self._act_api(), self._workload_path(component), {"spec": {"template": template}})
 
     def restart(self, name: str) -> None:
         """Replace every pod of a component, as ``kubectl rollout restart`` does; a pod alone is not restarted.
 
         Raises PlatformRefused.
         """
-        cluster = cast("Cluster", self._system.cluster)
+        cluster = cast("Cluster", self._where)
         if name not in cluster.components:
             known = ", ".join(cluster.components)
             raise PlatformRefused(f"restart {name}: a pod is replaced with all of its component", hint=f"name {known}")
@@ -258,9 +257,10 @@ class KubernetesPlatform:
 
         Raises PlatformRefused.
         """
-        api, path = self._act_api(), self._workload(component)
+        api, path = self._act_api(), self._workload_path(component)
         try:
-            template = revisions.template_before(api, path)
+            there = api.at(api.cluster.namespace_of(component))
+            template = revisions.template_before(there, path)
         except CannotObserve as error:
             raise PlatformRefused(f"roll back {component}: {error.reason}", hint=error.hint) from None
         change = [{"op": "replace", "path": "/spec/template", "value": template}]
@@ -268,47 +268,58 @@ class KubernetesPlatform:
 
     def execute(self, name: str, command: tuple[str, ...], *, limit_s: float = EXECUTE_S) -> Executed:
         """Run a command in a pod's first container. Raises PlatformRefused; what takes too long may go on in there."""
-        return execute.in_pod(self._act_api(), name, command, limit_s=limit_s)
+        return execute.in_pod(self._acting_on(name), name, command, limit_s=limit_s)
 
     # -- inside
 
     def _api(self) -> Api:
-        assert self._system.cluster is not None
-        return api_of(self._system.cluster)
+        assert self._where is not None
+        return api_of(self._where)
+
+    def _at(self, api: Api, pod: str) -> Api:
+        """Return the connection in a pod's namespace; where the system has several, they are looked through."""
+        components = api.cluster.components
+        if len({one.namespace for one in components.values()} | {api.cluster.namespace}) == 1:
+            return api
+        found = (
+            one.namespace for name, one in components.items() if any(_name(row) == pod for row in self._pods(name))
+        )
+        return api.at(next(found, api.cluster.namespace))
+
+    def _acting_on(self, pod: str) -> Api:
+        """Return the connection with the rights to break things, in a pod's namespace. Raises PlatformRefused."""
+        api = self._act_api()
+        try:
+            return self._at(api, pod)
+        except CannotObserve as error:
+            raise PlatformRefused(f"{pod}: {error.reason}", hint=error.hint) from None
 
     def _pods(self, component: str) -> list[Object]:
         return pods_of(self._system, component)
 
     def _act_api(self) -> Api:
         """Return the connection with the rights to break things, which looking never uses."""
-        cluster = cast("Cluster", self._system.cluster)
+        cluster = cast("Cluster", self._where)
         try:
             looking = self._api()
-            if cluster.acts_with is None:
-                return looking
-            return api_of(replace(cluster, kubeconfig=cluster.acts_with, server=looking.server))
+            return looking if cluster.acts_with is None else api_of(cluster.acting(looking.server))
         except CannotObserve as error:
             raise PlatformRefused(error.reason, hint=error.hint) from None
 
-    def _instance(self, api: Api, pod: Object) -> Instance:
-        cluster = api.cluster
-        host = _name(pod) if cluster.reach == "port-forward" else pod["status"].get("podIP", _name(pod))
-        return Instance(
-            _name(pod),
-            f"http://{host}:{cluster.api_port}",
-            f"http://{host}:{cluster.metrics_port}/metrics",
-            headers=self._system.headers,
-            way=PodWay(api, _name(pod)) if cluster.reach == "port-forward" else None,
-        )
+    def _workload(self, component: str) -> Workload:
+        """Return what of the cluster is a component. Raises PlatformRefused where none is named."""
+        components = cast("Cluster", self._where).components
+        if component not in components:
+            known = ", ".join(components) or "none"
+            raise PlatformRefused(f"no workload is named for {component}", hint=f"there are {known}")
+        return components[component]
 
-    def _workload(self, component: str) -> str:
-        """Return the path of the controller behind a component."""
-        return self._api().path(_KINDS.get(component, "deployments"), self._workload_name(component), group="apps")
-
-    def _workload_name(self, component: str) -> str:
-        """Return the controller's name: the value of the component's label."""
-        cluster = cast("Cluster", self._system.cluster)
-        return cluster.components.get(component, component).rpartition("=")[2]
+    def _workload_path(self, component: str) -> str:
+        """Return the path of the controller behind a component. Raises PlatformRefused where none is named."""
+        found = self._workload(component)
+        if found.path is None:
+            raise PlatformRefused(f"no workload is named for {component}", hint="an operator holds its pods")
+        return self._api().at(found.namespace).path(found.kind, found.name, group="apps")
 
     def _delete(self, api: Api, name: str, grace_s: int) -> str:
         path = api.path("pods", name)
@@ -325,12 +336,13 @@ class KubernetesPlatform:
             raise PlatformRefused(f"delete {name}: {answer.status}", hint=_HINT)
         return uid
 
-    def _see_it_go(self, name: str, uid: str, limit_s: float) -> Object | None:
+    @staticmethod
+    def _see_it_go(api: Api, name: str, uid: str, limit_s: float) -> Object | None:
         """Watch this very pod until it is gone, and return it as it was last seen.
 
         One of the same name (a StatefulSet's next) is another. Raises PlatformRefused, CannotObserve.
         """
-        api, last = self._act_api(), None
+        last = None
         for seen in watch(api, api.path("pods"), limit_s=limit_s, fieldSelector=f"metadata.name={name}"):
             items = seen.items if isinstance(seen, Listed) else (seen.item,)
             mine = next((pod for pod in items if pod["metadata"]["uid"] == uid), None)
@@ -351,6 +363,17 @@ class KubernetesPlatform:
 
 def _name(pod: Object) -> str:
     return str(pod["metadata"]["name"])
+
+
+def _instance(api: Api, pod: Object, ports: Mapping[str, int]) -> Instance:
+    forwards, metrics = api.cluster.reach == "port-forward", ports.get("metrics")
+    host = _name(pod) if forwards else pod["status"].get("podIP", _name(pod))
+    return Instance(
+        _name(pod),
+        f"http://{host}:{ports['http']}",
+        None if metrics is None else f"http://{host}:{metrics}/metrics",
+        way=PodWay(api, _name(pod)) if forwards else None,
+    )
 
 
 def _log_since(since_s: float | None) -> dict[str, str]:
@@ -398,3 +421,6 @@ def _exit_codes(pod: Object) -> list[int]:
 
 def _as_signal(code: int) -> int:
     return 128 - code if code > 128 else code  # noqa: PLR2004 - a shell's way to say "ended by signal"
+
+
+PLATFORM = KubernetesPlatform

@@ -38,13 +38,13 @@ from ..capabilities import (
 from ..claims import KeepsClaim
 from ..shell import shell_of
 from .claim import HostClaim
+from .settings import SystemdHost
 from .units import DescribesUnits, UnitState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...model import Instance, System
-    from ...model.systemd_host import SystemdHost
 
 C = TypeVar("C")
 _PROPERTIES = (
@@ -312,17 +312,21 @@ class SystemdPlatform:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._units = None if system.systemd is None else Units(system.systemd)
+        self._where = system.place.held_as(SystemdHost)
+        self._units = None if self._where is None else Units(self._where)
 
-    @property
-    def place(self) -> str:
-        """Where the system is, in words: a host is one place."""
-        where = self._system.systemd
+    def place(self, of: str | None = None) -> str:  # noqa: ARG002 - all units of a system are on one host
+        """Return where the system is, in words: a host is one place."""
+        where = self._where
         if where is None:
             return f"the unnamed host of {self._system.name}"
         return f"host {where.host}" + (f" of {where.ssh_config}" if where.ssh_config else "")
 
-    def can(self, capability: type[C]) -> C | Missing:
+    def components(self) -> tuple[str, ...]:
+        """Return nothing: all components of a system are at one place."""
+        return ()
+
+    def can(self, capability: type[C], of: str | None = None) -> C | Missing:  # noqa: ARG002 - as above
         """Return the capability, or Missing with the reason; whether the user may act is asked of the host."""
         if self._units is None:
             return Missing(f"{self._system.name}: the environment names no systemd host; {_NO_HOST}")
@@ -459,3 +463,6 @@ def _log_line(row: Mapping[str, Any]) -> str:
 def _last_line(text: str) -> str:
     said = [line.strip() for line in lines.split(text) if line.strip()]
     return said[-1] if said else ""
+
+
+PLATFORM = SystemdPlatform

@@ -14,7 +14,7 @@ from .problems import nearest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .settings import DatabaseSettings, Reference
+    from .shapes import Reference
 
 
 class Resolver:
@@ -37,17 +37,17 @@ class Resolver:
         self._secrets.append(secret)
         return secret
 
-    def database(
-        self, settings: DatabaseSettings | None, key: str, unusable: Callable[[str], str | None]
+    def address(
+        self, url: str | Reference | None, key: str, unusable: Callable[[str], str | None]
     ) -> str | Secret | None:
-        """Return a database's address as its client reads it; an unreadable one is noted, and never shown.
+        """Return an address as its client reads it; an unreadable one is noted, and never shown.
 
         Args:
-            settings: where the address is.
+            url: the address, or where it is.
             key: its key in the file.
             unusable: says what its client could not use in it.
         """
-        found = self.secret(settings.url if settings else None, key)
+        found = self.secret(url, key)
         if found is None:
             return None
         try:

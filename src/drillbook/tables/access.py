@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from .. import outbound
 from ..model import Access, Secret, Tls
-from .settings import TlsSettings
+from .shapes import TlsTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .secrets import Resolver
-    from .settings import AccessSettings, BasicSettings
+    from .resolver import Resolver
+    from .shapes import AccessTable, BasicTable
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
 """A line break would begin another header, and clients quote such a value escaped, which the redactor cannot know."""
 
 
-def access(settings: AccessSettings, resolver: Resolver, key: str) -> Access:
+def access(settings: AccessTable, resolver: Resolver, key: str) -> Access:
     """Return how a component is asked; problems are noted in the resolver."""
     headers = {name: resolver.secret(value, f"{key}.headers.{name}") for name, value in settings.headers.items()}
     token = resolver.secret(settings.token, f"{key}.token")
@@ -34,7 +34,7 @@ def access(settings: AccessSettings, resolver: Resolver, key: str) -> Access:
     return Access(found, tls(settings.tls, resolver, f"{key}.tls"), key=key, max_rps=settings.max_rps)
 
 
-def tls(settings: TlsSettings | None, resolver: Resolver, key: str) -> Tls | None:
+def tls(settings: TlsTable | None, resolver: Resolver, key: str) -> Tls | None:
     """Return the settings with their files, each of which was read once; problems are noted in the resolver."""
     if settings is None:
         return None
@@ -51,13 +51,13 @@ def tls(settings: TlsSettings | None, resolver: Resolver, key: str) -> Tls | Non
     return found
 
 
-def tls_above(own: TlsSettings, below: TlsSettings | None, resolver: Resolver, key: str) -> Tls | None:
+def tls_above(own: TlsTable, below: TlsTable | None, resolver: Resolver, key: str) -> Tls | None:
     """Return an instance's own settings above its component's, key by key; problems are noted in the resolver."""
     under = below.model_dump(exclude_unset=True) if below is not None else {}
-    return tls(TlsSettings.model_validate({**under, **own.model_dump(exclude_unset=True)}), resolver, key)
+    return tls(TlsTable.model_validate({**under, **own.model_dump(exclude_unset=True)}), resolver, key)
 
 
-def unused_tls(settings: TlsSettings | None, addresses: Iterable[str | None], key: str) -> list[str]:
+def unused_tls(settings: TlsTable | None, addresses: Iterable[str | None], key: str) -> list[str]:
     """Say when TLS settings stand beside addresses that are all plain HTTP: nothing would be verified."""
     named = [address for address in addresses if address is not None]
     if settings is None or not named or any(address.startswith("https://") for address in named):
@@ -65,7 +65,7 @@ def unused_tls(settings: TlsSettings | None, addresses: Iterable[str | None], ke
     return [f"{key}.tls: expected an address that begins with https:// beside it, found {named[0]}"]
 
 
-def _basic(settings: BasicSettings, resolver: Resolver, key: str) -> Secret | None:
+def _basic(settings: BasicTable, resolver: Resolver, key: str) -> Secret | None:
     username = resolver.plain(settings.username, f"{key}.username")
     password = resolver.secret(settings.password, f"{key}.password")
     if username is None or not isinstance(password, Secret):

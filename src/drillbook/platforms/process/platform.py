@@ -10,6 +10,7 @@ from ...model import CannotObserve
 from ...polling import TimedOut, wait_until
 from .. import lines, log_files
 from ..capabilities import (
+    BearsMarks,
     Executes,
     InstanceState,
     Kills,
@@ -32,6 +33,9 @@ from ..capabilities import (
     named,
 )
 from ..claims import KeepsClaim
+from .marker import HINT as _MARKER_HINT
+from .marker import MarkerFile
+from .settings import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,20 +184,28 @@ class Keeper:
 class ProcessPlatform:
     """The embedded platform."""
 
-    OFFERS = frozenset({Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Restarts, ReportsUsage})
+    OFFERS = frozenset({Lists, ReadsLogs, BearsMarks, Starts, Stops, Kills, Pauses, Restarts, ReportsUsage})
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._keeper = None if system.control is None else Keeper(system.control)
+        self._where = system.place.held_as(Processes) or Processes()
+        self._keeper = None if self._where.control is None else Keeper(self._where.control)
 
-    @property
-    def place(self) -> str:
-        """Where the system is, in words: what one keeper keeps is one place."""
-        control = self._system.control
+    def place(self, of: str | None = None) -> str:  # noqa: ARG002 - all components of a system are at one place here
+        """Return where the system is, in words: what one keeper keeps is one place."""
+        control = self._where.control
         return f"the processes of {self._system.name if control is None else control.absolute()}"
 
-    def can(self, capability: type[C]) -> C | Missing:
+    def components(self) -> tuple[str, ...]:
+        """Return nothing: all components of a system are at one place."""
+        return ()
+
+    def can(self, capability: type[C], of: str | None = None) -> C | Missing:  # noqa: ARG002 - as above
         """Return the capability, or Missing with the reason."""
+        if capability is BearsMarks:
+            if self._where.marker is None:
+                return Missing(f"{self._system.name} names no marker; {_MARKER_HINT}")
+            return cast("C", MarkerFile(self._where.marker))
         if capability in (Lists, ReadsLogs):
             return cast("C", self)
         if capability in (Starts, Stops, Kills, Pauses, Restarts, ReportsUsage):
@@ -218,7 +230,7 @@ class ProcessPlatform:
         return self._of_log(instance, lambda path: log_files.search(path, texts, since_s))
 
     def _of_log(self, instance: Instance, act: Callable[[Path], LogText]) -> LogText:
-        hint = f"set log for {instance.name} under systems.{self._system.name}.api.instances"
+        hint = f"set log for {instance.name} under systems.{self._system.name}.components"
         if instance.log is None:
             raise CannotObserve(f"the environment names no log for {instance.name}", hint=hint)
         try:
@@ -237,3 +249,6 @@ def _state(row: dict[str, Any]) -> InstanceState:
         started_at=row["started_at"],
         pid=row["pid"],
     )
+
+
+PLATFORM = ProcessPlatform
