@@ -15,7 +15,7 @@ from pathlib import Path
 
 from run import ROOT, paired, report
 
-from drillbook import labs
+from drillbook import carried
 
 ENVIRONMENTS = {"process": "local", "compose": "compose", "systemd": "systemd", "kubernetes": "kubernetes"}
 TARGET_S = 2.0
@@ -24,7 +24,7 @@ SYSTEM = "config-manager"
 
 def is_up(platform: str) -> bool:
     """Say whether the lab of this platform was left running by ``drillbook lab up``."""
-    arguments, environment = labs.command("registered", SYSTEM, "--on", platform)
+    arguments, environment = carried.lab_command("registered", SYSTEM, "--on", platform)
     return subprocess.run(arguments, env=environment, cwd="/", capture_output=True, check=False).returncode == 0
 
 

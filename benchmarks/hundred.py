@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from drillbook.accepts import http, met_if, rule
-from drillbook.model import Accepts, Criterion, Facts, Instance, Outcome, System, Target, judge
+from drillbook.model import Accepts, Component, Criterion, Facts, Instance, Outcome, Place, System, Target, judge
 from drillbook.observations import Want, observe, take
 from drillbook.probes.base import ReadingProbe
 from drillbook.probes.http import Get
@@ -115,9 +115,8 @@ def main() -> None:
     )
     try:
         assert server.stdout is not None
-        system = System(
-            "a", "process", instances=(Instance("server", f"http://127.0.0.1:{int(server.stdout.readline())}"),)
-        )
+        alone = Instance("server", f"http://127.0.0.1:{int(server.stdout.readline())}")
+        system = System("a", Place("process"), {"api": Component("api", instances=(alone,))})
         once(system, concurrently=True)  # imports and connections
         both = [(once(system, concurrently=True), once(system, concurrently=False)) for _ in range(pairs)]
     finally:

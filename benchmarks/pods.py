@@ -32,7 +32,7 @@ from typing import Any
 import tomli_w
 from run import ROOT, seconds
 
-from drillbook import labs
+from drillbook import carried
 
 SYSTEM = "config-manager"
 NODES = 10
@@ -79,7 +79,7 @@ class Lab:
     """The lab that is up."""
 
     def __init__(self) -> None:
-        arguments, environment = labs.command("registered", SYSTEM, "--on", "kubernetes")
+        arguments, environment = carried.lab_command("registered", SYSTEM, "--on", "kubernetes")
         found = subprocess.run(arguments, env=environment, cwd="/", capture_output=True, text=True, check=False)
         if found.returncode:
             raise SystemExit(f"not measured, no lab is up; drillbook lab up {SYSTEM} --on kubernetes")

@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from drillbook import labs
+from drillbook import carried
 from drillbook.accepts import met_if, rule
 from drillbook.environment import load
-from drillbook.model import Accepts, CannotObserve, Criterion, Facts, Outcome, System, SystemdHost, Target, judge
+from drillbook.model import Accepts, CannotObserve, Criterion, Facts, Outcome, Place, System, Target, judge
 from drillbook.observations import Want, observe
+from drillbook.platforms.systemd.settings import SystemdHost
 from drillbook.probes.base import ReadingProbe
 from drillbook.probes.remote_host import on_host
 from drillbook.redaction import Redactor
@@ -127,7 +128,7 @@ def seconds(system: System, rows: list[Criterion[Line]]) -> float:
 
 def far_away(system: System, port: int, folder: Path) -> System:
     """Return the system as it is reached through the relay; a shared connection of its own goes with it."""
-    near = system.systemd
+    near = system.place.held_as(SystemdHost)
     assert near is not None
     assert near.ssh_config is not None
     text = near.ssh_config.read_text("utf-8")
@@ -135,21 +136,22 @@ def far_away(system: System, port: int, folder: Path) -> System:
     head = f"Host {near.host}\n  Port {port}\n  HostKeyAlias [127.0.0.1]:{direct}\n"
     config = folder / f"ssh_config-{port}"
     config.write_text(f"{head}{text}", "utf-8")
-    return dataclasses.replace(system, systemd=SystemdHost(near.host, near.units, config))
+    return dataclasses.replace(system, place=Place("systemd", SystemdHost(near.host, near.units, config)))
 
 
 def relayed(system: System) -> subprocess.Popen[str]:
     """Start the relay to the host; its first line is its port."""
-    assert system.systemd is not None
-    assert system.systemd.ssh_config is not None
-    words = system.systemd.ssh_config.read_text("utf-8").split()
+    near = system.place.held_as(SystemdHost)
+    assert near is not None
+    assert near.ssh_config is not None
+    words = near.ssh_config.read_text("utf-8").split()
     command = [sys.executable, "-c", RELAY, words[words.index("Port") + 1], str(ONE_WAY_S)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def the_host() -> System:
     """Return the lab's host. Exits with what to start when it is not up."""
-    arguments, environment = labs.command("registered", SYSTEM, "--on", "systemd")
+    arguments, environment = carried.lab_command("registered", SYSTEM, "--on", "systemd")
     found = subprocess.run(arguments, env=environment, cwd="/", capture_output=True, text=True, check=False)
     if found.returncode:
         raise SystemExit(f"not measured, no host is up; drillbook lab up {SYSTEM} --on systemd")

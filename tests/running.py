@@ -94,7 +94,7 @@ def run(command: list[str], *, reports: Path, cwd: Path = ROOT, variables: dict[
 
 def tell(environment: Path, **request: Any) -> dict[str, Any]:
     """Send one request to the keeper of a lab, given its environment file; return the answer."""
-    control = tomllib.loads(environment.read_text())["systems"]["config-manager"]["control"]
+    control = tomllib.loads(environment.read_text())["systems"]["config-manager"]["process"]["control"]
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(60)
         connection.connect(control)

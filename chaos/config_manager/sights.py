@@ -122,7 +122,7 @@ class StartUpWatch:
 
     def _starting(self) -> Instance | None:
         """Return the instance itself, or the one that has come in its place; None before there is one."""
-        there = discovered(self._system).instances if self._system.discovered else (self._instance,)
+        there = discovered(self._system).instances if self._system.api.discovered else (self._instance,)
         return next((one for one in there if one.name not in self._known), None)
 
     @staticmethod

@@ -7,21 +7,19 @@ import json
 import os
 import selectors
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from . import carried
-from .state import state_directory
+from .platforms import lab_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _START_LIMIT_S = 60.0
 _STOP_LIMIT_S = 30.0
-_IMAGES_LIMIT_S = 900.0
 
 
 class LabFailed(Exception):
@@ -55,8 +53,8 @@ class Lab:
 def acquire(systems: Iterable[str], progress: Callable[[str], None], platform: str = "process") -> tuple[Lab, ...]:
     """Return a lab for each system: the one that is up, or one that ends with this process.
 
-    A lab on Kubernetes is never brought up by a gate: it changes a cluster that may be somebody else's; nor is a
-    systemd host, which takes minutes the first time.
+    Some platforms' labs are never brought up by a gate: where that changes a cluster that may be somebody else's, or
+    takes minutes the first time.
 
     Args:
         systems: which; when one cannot be had, none is brought up, or what was is taken down again.
@@ -67,12 +65,13 @@ def acquire(systems: Iterable[str], progress: Callable[[str], None], platform: s
         LabFailed: there is no such lab, or it did not come up.
     """
     systems = tuple(systems)
+    here = lab_on(platform)
     without = [system for system in systems if not carried.has_lab(system)]
     if without:
         raise LabFailed(f"there is no lab of {', '.join(without)}; leave it out of [lab] systems")
     running = {system: running_on(system, platform) for system in systems}
     down = [system for system, path in running.items() if path is None]
-    if down and platform not in _BRINGS_UP:
+    if down and (here is None or not here.says):
         raise LabFailed(f"none of {', '.join(down)} is up on {platform}: drillbook lab up {down[0]} --on {platform}")
     labs: list[Lab] = []
     with contextlib.ExitStack() as unless_all_are_up:
@@ -84,85 +83,22 @@ def acquire(systems: Iterable[str], progress: Callable[[str], None], platform: s
 
 
 def _brought_up(system: str, progress: Callable[[str], None], platform: str) -> Lab:
-    how = _BRINGS_UP[platform]
+    how = lab_on(platform)
+    assert how is not None
     progress(how.says.format(system=system))
     return bring_up(system, *how.options, limit_s=how.limit_s)
 
 
 def running_on(system: str, platform: str) -> Path | None:
     """Return the environment file of the lab that is up on a platform, or None."""
-    return _FINDS[platform](system)
-
-
-@dataclass(frozen=True)
-class _BringsUp:
-    """How a lab of our own is brought up on a platform."""
-
-    says: str
-    options: tuple[str, ...]
-    limit_s: float
-
-
-_BRINGS_UP = {
-    "process": _BringsUp("bringing up the lab of {system}: PostgreSQL, Redis, the service", (), _START_LIMIT_S),
-    "compose": _BringsUp(
-        "bringing up {system} on Docker Compose; the first time its images are pulled or built",
-        ("--on", "compose"),
-        _IMAGES_LIMIT_S,
-    ),
-}
-
-
-def _recorded(system: str) -> Path | None:
-    """Return the environment file that the record of a lab on Docker Compose names."""
-    try:
-        record = json.loads((state_directory() / "lab" / f"{system}.compose.json").read_text("utf-8"))
-        path = Path(record["environment"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return path if path.is_file() else None
-
-
-def command(*arguments: str) -> tuple[list[str], dict[str, str]]:
-    """Return the argument list and the environment with which the lab's own program runs."""
-    environment = {**os.environ, "PYTHONPATH": str(carried.root())}
-    return [sys.executable, "-m", "lab", *arguments], environment
-
-
-def _registered(system: str) -> Path | None:
-    """Return the environment file of a lab that is up; a record whose keeper is gone counts for nothing."""
-    import socket  # noqa: PLC0415 - only a lab needs it
-
-    try:
-        record = json.loads((state_directory() / "lab" / f"{system}.json").read_text("utf-8"))
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(2)
-            probe.connect(record["control"])
-        path = Path(record["environment"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return path if path.is_file() else None
-
-
-def _systemd_host(system: str) -> Path | None:
-    """Return the environment file of the systemd host that is up."""
-    arguments, environment = command("registered", system, "--on", "systemd")
-    found = subprocess.run(arguments, env=environment, cwd="/", capture_output=True, check=False, timeout=_STOP_LIMIT_S)
-    return Path(str(json.loads(found.stdout)["environment"])) if found.returncode == 0 else None
-
-
-def _on_kubernetes(system: str) -> Path | None:
-    path = state_directory() / "lab" / "kubernetes" / system / "environment.toml"
-    return path if path.is_file() else None
-
-
-_FINDS = {"process": _registered, "compose": _recorded, "systemd": _systemd_host, "kubernetes": _on_kubernetes}
+    here = lab_on(platform)
+    return None if here is None else here.running(system)
 
 
 def bring_up(system: str, *options: str, limit_s: float = _START_LIMIT_S) -> Lab:
     """Bring up a lab that ends with this process; options are those of ``drillbook lab run``. Raises LabFailed."""
     read_end, write_end = os.pipe()
-    arguments, environment = command("run", system, "--owner-fd", str(read_end), *options)
+    arguments, environment = carried.lab_command("run", system, "--owner-fd", str(read_end), *options)
     keeper = subprocess.Popen(
         arguments,
         env=environment,

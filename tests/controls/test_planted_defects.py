@@ -66,7 +66,7 @@ def test_a_defect_under_disruption_flips_exactly_what_it_names(name: str, tmp_pa
 def allow_all(environment: Path, folder: Path, *, rto_s: float = 30) -> Path:
     """Return a copy of a lab's environment file that also allows load and states objectives."""
     copy = folder / "allowed.toml"
-    added = f"\n[load]\nmax_rps = 60\n\n[objectives]\nrto_s = {rto_s}\nrpo_s = 0\n"
+    added = f'\n[load]\nmax_rps = 60\n\n[systems.config-manager.objectives."*"]\nrto_s = {rto_s}\nrpo_s = 0\n'
     copy.write_text(environment.read_text() + added)
     return copy
 

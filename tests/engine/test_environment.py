@@ -9,11 +9,13 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from drillbook.environment import BadEnvironment, load, locate
+from drillbook.environment import BadEnvironment, Environment, load, locate
 from drillbook.model import Secret, Tls
+from drillbook.platforms.process.settings import Processes
 
 from ..running import ROOT
 
+URL = "url = { env = 'ADDRESS' }\n"
 HEAD = 'name = "x"\nplatform = "process"\n'
 
 
@@ -23,7 +25,7 @@ reason = 'r'
 owner = 'o'
 expires = 2099-01-01
 """
-API = HEAD + "[systems.config-manager.api]\nurl = 'https://h'\n"
+API = HEAD + "[systems.config-manager.components.api]\nurl = 'https://h'\n"
 
 
 @pytest.fixture(autouse=True)
@@ -44,32 +46,39 @@ def problems(tmp_path: Path, text: str) -> str:
     ("text", "said"),
     [
         ("name = 'x'\nplatform = 'process'\nfoo = [", "not TOML"),
-        (HEAD.replace("process", "proces"), "platform: expected 'process'"),
+        (HEAD.replace("process", "proces"), 'found "proces" (did you mean "process"?)'),
         (HEAD + "clock_skew = 3\n", 'clock_skew: unknown key (did you mean "clock_skew_s"?)'),
         (HEAD + "clock_skew_s = 0\n", "clock_skew_s"),
         (HEAD + "[systems.config-manger]\n", 'unknown system (did you mean "config-manager"?)'),
         (
-            HEAD + "[systems.config-manager.api]\nurl = 'config.example.com'\n",
-            "systems.config-manager.api.url: expected an address that begins with http:// or https://",
+            HEAD + "[systems.config-manager.components.api]\nurl = 'config.example.com'\n",
+            "systems.config-manager.components.api.url: expected an address that begins with http:// or https://",
         ),
-        (HEAD + "[systems.config-manager.api]\nurl = 'http://a:b@h'\n", "without a user in it"),
+        (HEAD + "[systems.config-manager.components.api]\nurl = 'http://a:b@h'\n", "without a user in it"),
         (
-            HEAD + "[systems.config-manager.postgres]\nurl = 'postgresql://u:hunter22@h/db'\n",
+            HEAD
+            + "[systems.config-manager.components.postgres]\nkind = 'postgres'\nurl = 'postgresql://u:hunter22@h/db'\n",
             "expected a reference for an address with a password",
         ),
-        (HEAD + "[systems.config-manager.api]\ntoken = 'hunter22'\n", "expected a reference"),
-        (HEAD + "[systems.config-manager.api.headers]\nX-API-Key = 'hunter22'\n", "expected a reference for X-API-Key"),
+        (HEAD + "[systems.config-manager.components.api]\ntoken = 'hunter22'\n", "expected a reference"),
         (
-            HEAD + "[systems.config-manager.api]\ntoken = { env = 'DRILLBOOK_NO_SUCH' }\n",
-            "systems.config-manager.api.token: environment variable DRILLBOOK_NO_SUCH is not set",
+            HEAD + "[systems.config-manager.components.api.headers]\nX-API-Key = 'hunter22'\n",
+            "expected a reference for X-API-Key",
         ),
-        (HEAD + "[systems.config-manager.redis]\nurl = { file = 'absent' }\n", "cannot read"),
-        (HEAD + "[systems.config-manager.redis]\nurl = { }\n", "exactly one of them"),
         (
-            HEAD + "[systems.config-manager.redis]\nurl = 3\n",
+            HEAD + "[systems.config-manager.components.api]\ntoken = { env = 'DRILLBOOK_NO_SUCH' }\n",
+            "systems.config-manager.components.api.token: environment variable DRILLBOOK_NO_SUCH is not set",
+        ),
+        (
+            HEAD + "[systems.config-manager.components.redis]\nkind = 'redis'\nurl = { file = 'absent' }\n",
+            "cannot read",
+        ),
+        (HEAD + "[systems.config-manager.components.redis]\nkind = 'redis'\nurl = { }\n", "exactly one of them"),
+        (
+            HEAD + "[systems.config-manager.components.redis]\nkind = 'redis'\nurl = 3\n",
             'redis.url: expected a text, or where to find it: { env = "NAME" } or { file = "path" }, found 3',
         ),
-        (HEAD + "[objectives]\nbad_after_ms = 0\n", "objectives.bad_after_ms: expected "),
+        (HEAD + "[systems.config-manager]\nbad_after_ms = 0\n", "systems.config-manager.bad_after_ms: expected "),
         (API + "tls = { ca_file = 'absent.pem' }\n", "api.tls.ca_file: expected a file that can be read, found "),
         (API + "tls = { ca_file = 'x.toml' }\n", "api.tls.ca_file: expected certificates in PEM, found none in "),
         (API + "tls = { ca_file = '.' }\n", "api.tls.ca_file: expected a file that can be read, found "),
@@ -84,7 +93,8 @@ def problems(tmp_path: Path, text: str) -> str:
             "tls.ca: unknown key; known here: ca_file, cert_file, key_file, server_name",
         ),
         (
-            HEAD + "[systems.config-manager.prometheus]\nurl = 'http://p'\ntls = { server_name = 'p' }\n",
+            HEAD + "[systems.config-manager.components.prometheus]\nkind = 'prometheus'\n"
+            "url = 'http://p'\ntls = { server_name = 'p' }\n",
             "prometheus.tls: expected an address that begins with https:// beside it, found http://p",
         ),
         (
@@ -97,7 +107,7 @@ def problems(tmp_path: Path, text: str) -> str:
         ),
         (
             API + "token = { env = 'PLANTED' }\nbasic = { username = 'u', password = { env = 'PLANTED' } }\n",
-            "systems.config-manager.api: expected one login, not token and basic, found a table with url, token, basic",
+            "components.api: expected one login, not token and basic, found a table with url, token, basic",
         ),
         (
             API + "token = { env = 'PLANTED' }\nheaders = { authorization = { env = 'PLANTED' } }\n",
@@ -162,8 +172,10 @@ def test_our_own_mistakes_in_an_address_are_told_before_anything_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, said: str
 ) -> None:
     monkeypatch.setenv("ADDRESS", address)
-    shown = problems(tmp_path, HEAD + "[systems.config-manager.postgres]\nurl = { env = 'ADDRESS' }\n")
-    assert shown.startswith(f"{tmp_path}/x.toml:\n  systems.config-manager.postgres.url: expected ")
+    shown = problems(
+        tmp_path, HEAD + "[systems.config-manager.components.postgres]\nkind = 'postgres'\nurl = { env = 'ADDRESS' }\n"
+    )
+    assert shown.startswith(f"{tmp_path}/x.toml:\n  systems.config-manager.components.postgres.url: expected ")
     assert said in shown
     assert "hunter22" not in shown
 
@@ -185,7 +197,9 @@ def test_so_are_mistakes_in_the_caches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, said: str
 ) -> None:
     monkeypatch.setenv("ADDRESS", address)
-    shown = problems(tmp_path, HEAD + "[systems.config-manager.redis]\nurl = { env = 'ADDRESS' }\n")
+    shown = problems(
+        tmp_path, HEAD + "[systems.config-manager.components.redis]\nkind = 'redis'\nurl = { env = 'ADDRESS' }\n"
+    )
     assert said in shown
     assert "ter22" not in shown
 
@@ -207,7 +221,9 @@ def test_addresses_that_the_clients_take_are_taken(
 ) -> None:
     monkeypatch.setenv("ADDRESS", address)
     path = tmp_path / "x.toml"
-    path.write_text(HEAD + f"[systems.config-manager.{component}]\nurl = {{ env = 'ADDRESS' }}\n")
+    path.write_text(
+        HEAD + f"[systems.config-manager.components.{component}]\nkind = '{component}'\nurl = {{ env = 'ADDRESS' }}\n"
+    )
     load(path)
 
 
@@ -215,14 +231,14 @@ def test_the_line_break_that_ends_a_secrets_file_is_no_part_of_it(tmp_path: Path
     (tmp_path / "secret").write_text("hunter22\n")
     path = tmp_path / "x.toml"
     path.write_text(API + "token = { file = 'secret' }\n")
-    found = load(path).systems["config-manager"].headers["Authorization"]
+    found = load(path).systems["config-manager"].api.access.headers["Authorization"]
     assert isinstance(found, Secret)
     assert found.reveal() == "Bearer hunter22"
 
 
 def two_copies(first: str, second: str) -> str:
     return HEAD + "".join(
-        f"[[systems.config-manager.api.instances]]\n{keys}\n"
+        f"[[systems.config-manager.components.api.instances]]\n{keys}\n"
         for keys in (f"name = 'api-1'\nurl = 'http://10.0.0.1:8080'\n{first}", f"name = 'api-2'\n{second}")
     )
 
@@ -239,7 +255,7 @@ OTHER = "url = 'http://10.0.0.2:8080'\n"
             "instances.1.url: expected a url of its own for each instance, found http",
         ),
         ("", "url = 'HTTP://10.0.0.1:8080'", "begins with http://"),
-        ("", "url = 'http://10.0.0.1:8080/'", "as systems.config-manager.api.instances.0.url has it"),
+        ("", "url = 'http://10.0.0.1:8080/'", "as systems.config-manager.components.api.instances.0.url has it"),
         ("", "url = 'https://10.0.0.1:8080'", "instances.0.url has it"),
         ("", "url = 'http://[::ffff:10.0.0.1]:8080'", "instances.0.url has it"),
         ("metrics = 'http://m/metrics'", OTHER + "metrics = 'http://M.:80/metrics/'", "0.metrics has it"),
@@ -267,7 +283,7 @@ def test_two_copies_with_one_log_by_two_names_are_refused(tmp_path: Path) -> Non
 def test_copies_on_one_host_or_behind_one_gateway_are_two(tmp_path: Path, second: str) -> None:
     path = tmp_path / "x.toml"
     path.write_text(
-        two_copies("", f"url = '{second}'") + "[systems.config-manager.api]\nurl = 'http://10.0.0.1:8080'\n"
+        two_copies("", f"url = '{second}'") + "[systems.config-manager.components.api]\nurl = 'http://10.0.0.1:8080'\n"
     )
     assert len(load(path).systems["config-manager"].instances) == 2
 
@@ -280,7 +296,7 @@ def test_copies_on_one_host_or_behind_one_gateway_are_two(tmp_path: Path, second
             'name: expected another name than entry, which stands for the address by which users come in, found "e',
         ),
         (" Entry", 'found " Entry"'),
-        ("redis", "which stands for the cache"),
+        ("scenario", "which stands for what a scenario saw"),
         (
             "API-1",
             'instances.1.name: expected a name that differs by more than case and blanks from "api-1", found "API-1"',
@@ -292,21 +308,30 @@ def test_a_name_that_hides_another_is_refused(tmp_path: Path, name: str, said: s
     assert said in problems(tmp_path, two_copies("", OTHER).replace("'api-2'", f"'{name}'"))
 
 
+SYSTEMD = """name = "x"
+platform = "systemd"
+[systemd]
+host = "h"
+units = { api = "app", redis = "app.service" }
+[systems.config-manager]
+"""
+KUBERNETES = """name = "x"
+platform = "kubernetes"
+[systems.config-manager.kubernetes]
+namespace = "n"
+components = { api = { pods = "app=a" }, redis = { pods = "app == a" } }
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (
-            "[systems.config-manager.systemd]\nhost = 'h'\nunits = { api = 'app', redis = 'app.service' }\n",
-            "units.redis: expected a value of its own for each component, found app.service, as sys",
-        ),
-        (
-            "[kubernetes]\ncomponents = { api = 'app=a', redis = 'app == a' }\n",
-            "kubernetes.components.redis: expected a value of its own for each component, found app == a, as k",
-        ),
+        (SYSTEMD, "units.redis: expected a value of its own for each component, found app.service, as sys"),
+        (KUBERNETES, "components.redis: expected a value of its own for each component, found app=a in n, as s"),
     ],
 )
 def test_two_components_are_two_things(tmp_path: Path, text: str, said: str) -> None:
-    assert said in problems(tmp_path, HEAD + text)
+    assert said in problems(tmp_path, text)
 
 
 def test_all_problems_are_shown_at_once(tmp_path: Path) -> None:
@@ -321,7 +346,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 def test_an_environment_with_references_loads_and_hides_them(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
-    path.write_text(HEAD + "[systems.config-manager.api]\nurl = 'http://h/'\ntoken = { env = 'PLANTED' }\n")
+    path.write_text(HEAD + "[systems.config-manager.components.api]\nurl = 'http://h/'\ntoken = { env = 'PLANTED' }\n")
     environment = load(path, expect_version="2")
     assert "hunter22" not in repr(environment)
     assert environment.systems["config-manager"].instances[0].url == "http://h"
@@ -331,7 +356,9 @@ def test_an_environment_with_references_loads_and_hides_them(tmp_path: Path) -> 
 
 def test_the_files_facts_stand_above_the_labs(tmp_path: Path) -> None:
     lab = tmp_path / "lab.toml"
-    lab.write_text(HEAD + "[systems.config-manager]\nversion = '1'\n[systems.config-manager.api]\nurl = 'http://a'\n")
+    lab.write_text(
+        HEAD + "[systems.config-manager]\nversion = '1'\n[systems.config-manager.components.api]\nurl = 'http://a'\n"
+    )
     own = tmp_path / "own.toml"
     own.write_text(HEAD + "[lab]\nsystems = ['config-manager']\n[systems.config-manager]\nversion = '2'\n")
     environment = load(own, lab_environments=[lab])
@@ -341,7 +368,7 @@ def test_the_files_facts_stand_above_the_labs(tmp_path: Path) -> None:
 
 def _lab(folder: Path, system: str, extra: str = "") -> Path:
     path = folder / f"lab-{system}.toml"
-    path.write_text(f"{HEAD}{extra}[disruption]\nmarker = '/lab/{system}'\n[systems.{system}]\nversion = '1'\n")
+    path.write_text(f"{HEAD}[systems.{system}]\nversion = '1'\nprocess = {{ marker = '/lab/{system}'{extra} }}\n")
     return path
 
 
@@ -351,33 +378,33 @@ def _own(folder: Path, text: str) -> Path:
     return path
 
 
-def test_each_lab_brings_its_own_systems_and_their_marker(tmp_path: Path) -> None:
-    labs = [_lab(tmp_path, system) for system in ("config-manager", "data-vault")]
+def _places(environment: Environment) -> dict[str, tuple[str, str]]:
+    """Return marker and control socket of each system, as they are named."""
+    found = {name: system.place.held_as(Processes) for name, system in environment.systems.items()}
+    return {name: (str(one.marker), str(one.control)) for name, one in found.items() if one is not None}
+
+
+def test_each_lab_brings_its_own_systems_and_their_place(tmp_path: Path) -> None:
+    labs = [_lab(tmp_path, system, f", control = '/{system}'") for system in ("config-manager", "data-vault")]
     environment = load(_own(tmp_path, "[disruption]\nallowed = true\n"), lab_environments=labs)
-    assert {name: str(system.marker) for name, system in environment.systems.items()} == {
-        "config-manager": "/lab/config-manager",
-        "data-vault": "/lab/data-vault",
+    assert _places(environment) == {
+        "config-manager": ("/lab/config-manager", "/config-manager"),
+        "data-vault": ("/lab/data-vault", "/data-vault"),
     }
     assert environment.disruption.allowed
-    assert environment.disruption.marker is None
 
 
-def test_a_marker_that_the_file_names_stands_above_the_labs(tmp_path: Path) -> None:
-    lab = _lab(tmp_path, "config-manager")
-    for_all = load(_own(tmp_path, "[disruption]\nmarker = 'mine'\n"), lab_environments=[lab])
-    assert for_all.systems["config-manager"].marker is None
-    assert str(for_all.disruption.marker) == "mine"
-    for_one = load(_own(tmp_path, "[systems.config-manager]\nmarker = 'mine'\n"), lab_environments=[lab])
-    assert str(for_one.systems["config-manager"].marker) == "mine"
-
-
-def test_labs_that_do_not_agree_on_what_is_one_for_all_systems_are_refused(tmp_path: Path) -> None:
-    labs = [
-        _lab(tmp_path, system, f"[compose]\nproject = 'p-{system}'\n") for system in ("config-manager", "data-vault")
-    ]
-    with pytest.raises(BadEnvironment, match=r"compose\.project: .* found p-config-manager and p-data-vault by"):
-        load(_own(tmp_path, ""), lab_environments=labs)
-    load(_own(tmp_path, "[compose]\nproject = 'mine'\n"), lab_environments=labs)
+def test_what_the_file_says_of_its_platform_stands_above_the_labs(tmp_path: Path) -> None:
+    labs = [_lab(tmp_path, system, ", control = '/c'") for system in ("config-manager", "data-vault")]
+    mine = "[process]\nmarker = '/mine'\n"
+    assert _places(load(_own(tmp_path, mine), lab_environments=labs)) == dict.fromkeys(
+        ("config-manager", "data-vault"), ("/mine", "/c")
+    )
+    one = f"{mine}[systems.data-vault]\nprocess = {{ marker = '/one' }}\n"
+    assert _places(load(_own(tmp_path, one), lab_environments=labs)) == {
+        "config-manager": ("/mine", "/c"),
+        "data-vault": ("/one", "/c"),
+    }
 
 
 def test_a_system_without_a_lab_is_told_when_the_file_is_read(tmp_path: Path) -> None:
@@ -390,7 +417,7 @@ def test_logins_are_hidden_in_every_form(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "x.toml"
     path.write_text(API + "basic = { username = 'us', password = { env = 'PLANTED' } }\n")
     environment = load(path)
-    sent = environment.systems["config-manager"].headers["Authorization"]
+    sent = environment.systems["config-manager"].api.access.headers["Authorization"]
     assert isinstance(sent, Secret)
     assert sent.reveal() == "Basic dXM6aHVudGVyMjI="
     assert "hunter" not in repr(environment)
@@ -436,7 +463,7 @@ def test_a_file_that_is_not_there_is_said_once(tmp_path: Path) -> None:
     shown = problems(
         tmp_path,
         API
-        + "tls = { ca_file = 'absent.pem' }\n[[systems.config-manager.api.instances]]\nname = 'a'\nurl = 'https://a'\n",
+        + "tls = { ca_file = 'absent.pem' }\n[[systems.config-manager.components.api.instances]]\nname = 'a'\nurl = 'https://a'\n",
     )
     assert shown.count("absent.pem") == 1
 

@@ -9,8 +9,9 @@ import pytest
 
 from drillbook import clock
 from drillbook.accepts import logs
-from drillbook.model import Facts, Instance, Outcome, System, Target
+from drillbook.model import Facts, Instance, Outcome, Target
 from drillbook.probes.logs import Logs
+from tests import systems
 
 FACTS = Facts("process", None, clock_skew_s=2.0)
 
@@ -19,7 +20,7 @@ def read(file: Path, *lines: tuple[float, str]) -> tuple[Outcome, str]:
     """Write lines of so many seconds ago, and judge the last five minutes of a process that no keeper holds."""
     now = clock.parse(clock.now())
     file.write_text("".join(f"{(now - dt.timedelta(seconds=ago_s)).isoformat()} {text}\n" for ago_s, text in lines))
-    system = System("config-manager", "process", instances=(Instance("api-1", log=file),))
+    system = systems.system("process", Instance("api-1", log=file))
     seen = Logs(seek=("Server starting",)).observe(Target(system, "api-1", system.instances[0]))
     started = logs.started_with(("Server starting",), 0).check(seen, FACTS)
     assert started.outcome is Outcome.UNKNOWN, started.observed

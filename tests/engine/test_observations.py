@@ -13,12 +13,12 @@ from drillbook import pace
 from drillbook.accepts import rule
 from drillbook.journal import Journal, read
 from drillbook.journal.events import Observed
-from drillbook.model import CannotObserve, Criterion, Facts, Finding, Outcome, Secret, System, Target, judge
+from drillbook.model import CannotObserve, Criterion, Facts, Finding, Outcome, Place, Secret, System, Target, judge
 from drillbook.observations import Want, observe
 from drillbook.probes.base import ReadingProbe
 from drillbook.redaction import Redactor
 
-SYSTEM = System("s", "process")
+SYSTEM = System("s", Place("process"))
 
 
 @dataclass(frozen=True, slots=True)

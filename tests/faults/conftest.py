@@ -23,7 +23,8 @@ from drillbook.faults.claims.records import folder_of, holder_of
 from drillbook.journal import Journal
 from drillbook.model import System
 from drillbook.platforms import InstanceState
-from drillbook.platforms.process.keeper import Keeper
+from drillbook.platforms.process.platform import Keeper
+from drillbook.platforms.process.settings import Processes
 from drillbook.polling import wait_until
 from drillbook.redaction import Redactor
 
@@ -56,8 +57,10 @@ def lab() -> Iterator[Range]:
     found = labs.bring_up("config-manager")
     try:
         system = environments.load(found.environment).systems["config-manager"]
-        assert system.control is not None
-        yield Range(found.environment, system, Keeper(system.control))
+        where = system.place.held_as(Processes)
+        assert where is not None
+        assert where.control is not None
+        yield Range(found.environment, system, Keeper(where.control))
     finally:
         found.close()
 

@@ -33,11 +33,13 @@ from drillbook.faults import (
     Undo,
     WatchdogDied,
     kill_component,
+    spot_of,
 )
 from drillbook.faults.claims.own_keys import OwnKeys
 from drillbook.journal import Journal
 from drillbook.journal.events import Event, FaultMoved
 from drillbook.model import System
+from drillbook.platforms.process.settings import Processes
 from drillbook.redaction import Redactor
 
 FAULTS: dict[str, Callable[[System, str], Fault]] = {
@@ -164,7 +166,7 @@ def main() -> int:
     system = environment.systems["config-manager"]
     journal = FatalJournal(given.run, given.state, signal.Signals[f"SIG{given.signal}"])
     timing = Timing(beat_every_s=0.2, beat_limit_s=given.beat_limit, lease_s=given.lease, budget_s=30)
-    session = FaultSession.open(environment, "lab", "config-manager", journal=journal, timing=timing)
+    session = FaultSession.open(environment, "lab", spot_of(system), journal=journal, timing=timing)
     if isinstance(session, Refusal):
         say(f"refused {session.reason}")
         return 3
@@ -174,8 +176,10 @@ def main() -> int:
         os._exit(0)
     fault: Fault = FAULTS[given.fault](system, given.name)
     if given.at:
-        assert system.control is not None
-        fault = Fatal(fault, given.at, signal.Signals[f"SIG{given.signal}"], system.control)
+        where = system.place.held_as(Processes)
+        assert where is not None
+        assert where.control is not None
+        fault = Fatal(fault, given.at, signal.Signals[f"SIG{given.signal}"], where.control)
     if given.keys:
         write_keys(session, system, given.keys)
     with session:

@@ -18,14 +18,16 @@ platform = "process"
 
 [disruption]
 allowed = true
-marker = "marker"
 at_most = {{ {at_most} }}
 
+[process]
+marker = "marker"
+
 [systems.config-manager]
-control = "/nowhere/config-manager.sock"
+process = {{ control = "/nowhere/config-manager.sock" }}
 
 [systems.data-vault]
-control = "/nowhere/data-vault.sock"
+process = {{ control = "/nowhere/data-vault.sock" }}
 """
 COPIES = {"config-manager": 4, "data-vault": 2}
 """How many copies of its API each system has; both call them api-1 and so on."""

@@ -13,7 +13,7 @@ from drillbook import platforms
 from drillbook.cli import main
 from drillbook.faults.families import FAMILIES, Family, Way
 from drillbook.faults.undo import _KINDS, Undo, healer_of
-from drillbook.model import Cluster, System
+from drillbook.model import Place, System
 from drillbook.platforms import (
     InstanceState,
     Kills,
@@ -28,8 +28,11 @@ from drillbook.platforms import (
     offered_by,
     platform_of,
 )
+from drillbook.platforms.kubernetes.settings import Cluster, Workload
+from drillbook.platforms.process.settings import Processes
 
 WAYS = [pytest.param(family, way, id=f"{family.name}-{way.undo.kind}") for family in FAMILIES for way in family.ways]
+CLUSTER = Cluster("n", Path("/nowhere"), components={"api": Workload("n", "deployments/a")})
 ACTING: tuple[Any, ...] = (Lists, Kills, Pauses, Restarts, Scales, Starts, Stops)
 
 
@@ -41,7 +44,8 @@ class Offering:
     def __init__(self, *offered: Any) -> None:
         self.offered = offered
 
-    def can(self, capability: Any) -> Any:
+    def can(self, capability: Any, of: str | None = None) -> Any:
+        assert of in (None, "api")
         return self if capability in self.offered else Missing(f"no {capability.__name__} here")
 
     def list_instances(self) -> tuple[InstanceState, ...]:
@@ -55,7 +59,7 @@ def prepare(family: Family, monkeypatch: pytest.MonkeyPatch, *offered: Any) -> U
     """Prepare a fault where a platform offers this; return its undo."""
     for room in ("asking", "families.victims"):
         monkeypatch.setattr(f"drillbook.faults.{room}.platform_of", lambda _: Offering(*offered))
-    return family.call(System("s", "process", control=Path("/nowhere")), "api").undo
+    return family.call(System("s", Place("process", Processes(Path("/nowhere")))), "api").undo
 
 
 @pytest.mark.parametrize(("family", "way"), WAYS)
@@ -84,7 +88,7 @@ def test_every_kind_of_undo_belongs_to_a_family_and_every_family_to_some_platfor
     assert {way.undo.kind for family in FAMILIES for way in family.ways} == set(_KINDS)
     assert len({family.name for family in FAMILIES}) == len(FAMILIES)
     for family in FAMILIES:
-        assert any(family.way_on(offered_by(name)) for name in platforms.PLATFORMS)
+        assert any(family.way_on(offered_by(name)) for name in platforms.known())
 
 
 @pytest.mark.parametrize(
@@ -106,8 +110,10 @@ def test_a_record_that_was_written_before_the_families_were_files_is_still_undon
 @pytest.mark.parametrize(
     "system",
     [
-        System("s", "process", control=Path("/nowhere")),
-        System("s", "kubernetes", cluster=Cluster("n", kubeconfig=Path("/nowhere"))),
+        System("s", Place("process", Processes(Path("/nowhere")))),
+        System(
+            "s", Place("kubernetes", Cluster("n", Path("/nowhere"), components={"api": Workload("n", "deployments/a")}))
+        ),
     ],
     ids=lambda system: system.platform,
 )
@@ -134,7 +140,7 @@ def test_the_listing_as_json_has_the_same(capsys: pytest.CaptureFixture[str]) ->
     assert stop["parameters"][0]["required"]
     assert stop["parameters"][1]["default"] == 10.0
     assert [way["undo"]["kind"] for way in stop["ways"]] == ["instances.start", "replicas.await"]
-    assert [way["platforms"] for way in stop["ways"]] == [["process", "compose", "systemd"], ["kubernetes"]]
+    assert [way["platforms"] for way in stop["ways"]] == [["compose", "process", "systemd"], ["kubernetes"]]
     assert stop["ways"][1]["needs"] == ["Lists", "Stops", "Scales"]
 
 

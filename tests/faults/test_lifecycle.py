@@ -37,12 +37,14 @@ from drillbook.faults import (
     WatchdogDied,
     over,
     permit,
+    spot_of,
 )
 from drillbook.faults.claims.records import holder_of, new_record
 from drillbook.faults.lifecycle import LEGAL
 from drillbook.journal import Journal
-from drillbook.model import CannotObserve
+from drillbook.model import CannotObserve, Place
 from drillbook.platforms import PlatformRefused
+from drillbook.platforms.process.settings import Processes
 from drillbook.polling import wait_until
 
 from .conftest import NAME, Range, alive, nothing_left, records, told
@@ -54,7 +56,11 @@ def session(environment: Environment, journal: Journal, target: Range) -> Iterat
         environment, disruption=environment.disruption.model_copy(update={"at_most": BlastRadius(instances=4)})
     )
     found = FaultSession.open(
-        roomy, NAME, "config-manager", journal=journal, timing=Timing(beat_every_s=0.2, budget_s=20)
+        roomy,
+        NAME,
+        spot_of(roomy.systems["config-manager"]),
+        journal=journal,
+        timing=Timing(beat_every_s=0.2, budget_s=20),
     )
     assert not isinstance(found, Refusal)
     yield found
@@ -288,12 +294,21 @@ def test_names_that_cannot_be_hit_are_refused_with_what_there_is(target: Range) 
     with pytest.raises(PlatformRefused, match="api-1 is exited already"):
         KillInstance.of(target.system, "api-1")
     with pytest.raises(PlatformRefused, match="control socket"):
-        KillInstance.of(replace(target.system, control=None), "api-1")
+        KillInstance.of(replace(target.system, place=Place("process")), "api-1")
 
 
 def _with(environment: Environment, **changes: object) -> Environment:
     found: DisruptionSettings = environment.disruption.model_copy(update=changes)
     return replace(environment, disruption=found)
+
+
+def _marked(environment: Environment, marker: Path | None) -> Environment:
+    """Return the same with another marker for its processes."""
+    system = environment.systems["config-manager"]
+    where = system.place.held_as(Processes)
+    assert where is not None
+    other = replace(system, place=Place("process", replace(where, marker=marker)))
+    return replace(environment, systems={"config-manager": other})
 
 
 def test_every_condition_of_the_guard_refuses_by_itself(environment: Environment, tmp_path: Path) -> None:
@@ -305,9 +320,9 @@ def test_every_condition_of_the_guard_refuses_by_itself(environment: Environment
         "allows no disruption": permit(_with(environment, allowed=False), NAME, one),
         "add --disrupt lab": permit(environment, None, one),
         "--disrupt names prod": permit(environment, "prod", one),
-        "names no marker": permit(_with(environment, marker=None), NAME, one),
-        "bears no marker": permit(_with(environment, marker=tmp_path / "none"), NAME, one),
-        "names prod, not lab": permit(_with(environment, marker=stranger), NAME, one),
+        "names no marker": permit(_marked(environment, None), NAME, one),
+        "none: No such file": permit(_marked(environment, tmp_path / "none"), NAME, one),
+        "names prod, not lab": permit(_marked(environment, stranger), NAME, one),
         "2 instances would be hit": permit(environment, NAME, Blast("config-manager", "api", ("api-1", "api-2"), 2)),
         "a share of 0.50": permit(_with(environment, at_most=BlastRadius(instances=1, share=0.34)), NAME, one),
         "2 instances would be hit (redis, api-1 of config-manager)": permit(
@@ -321,7 +336,7 @@ def test_every_condition_of_the_guard_refuses_by_itself(environment: Environment
 
 
 def test_the_guard_sums_what_is_in_already(environment: Environment, journal: Journal, target: Range) -> None:
-    session = FaultSession.open(environment, NAME, "config-manager", journal=journal)
+    session = FaultSession.open(environment, NAME, spot_of(target.system), journal=journal)
     assert isinstance(session, FaultSession)
     with session:
         second = session.prepare(PauseInstance.of(target.system, "api-2"))
@@ -334,9 +349,11 @@ def test_the_guard_sums_what_is_in_already(environment: Environment, journal: Jo
             assert target.state("api-2") == "paused"
 
 
-def test_an_environment_is_held_once(environment: Environment, session: FaultSession, journal: Journal) -> None:
+def test_an_environment_is_held_once(
+    environment: Environment, session: FaultSession, journal: Journal, target: Range
+) -> None:
     assert session.watchdog.alive
-    second = FaultSession.open(environment, NAME, "config-manager", journal=journal)
+    second = FaultSession.open(environment, NAME, spot_of(target.system), journal=journal)
     assert isinstance(second, Refusal)
     assert f"process {os.getpid()}" in second.reason
     refused = permit(environment, NAME, Blast("config-manager", "api", ("api-1",), 2))

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from drillbook.drill.clean import clean_up_after
+from drillbook.faults import Spot
 from drillbook.faults.claims import taking as targets
 from drillbook.faults.claims.own_keys import OwnKeys
 from drillbook.faults.claims.records import Holder, Lease, LocalClaim
 from drillbook.faults.claims.target import LEASE_S, SKEW_S, Document, TargetClaim
 from drillbook.faults.undo import BadUndo
-from drillbook.model import CannotObserve, Instance, System
+from drillbook.model import CannotObserve, Instance
+from tests.systems import system
 
 from .test_target_claims import NOW_S, US, Memory
 
@@ -32,7 +34,7 @@ KEYS = OwnKeys(
     done=(204,),
     absent=(404,),
 )
-SYSTEM = System("config-manager", "compose")
+SYSTEM = Spot(system("compose"))
 
 
 def test_they_come_back_as_they_were_written() -> None:
@@ -114,7 +116,7 @@ def test_nothing_is_asked_where_the_environment_allows_no_writes_any_more() -> N
         instance = Instance("api-1", "http://127.0.0.1:9")
         for systems, why in (
             ((), "nobody is known here as config-manager"),
-            ((System("config-manager", "compose", instances=(instance,)),), "does not allow writes"),
+            ((system("compose", instance),), "does not allow writes"),
         ):
             (row,) = clean_up_after(claim, systems)
             assert (row.deleted, row.left > 0) == (0, True)

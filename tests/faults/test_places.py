@@ -30,6 +30,7 @@ from drillbook.faults import (
     guard,
     permit_each,
     permit_load,
+    spot_of,
 )
 from drillbook.faults.claims import places
 from drillbook.faults.claims import target as claims
@@ -37,8 +38,12 @@ from drillbook.faults.claims.records import Held, LocalClaim, Record, folder_of,
 from drillbook.faults.guard import enter
 from drillbook.faults.recover import abort, recover
 from drillbook.journal import Journal
-from drillbook.model import CannotObserve, Cluster, ComposeProject, System, SystemdHost
+from drillbook.model import CannotObserve, Place, System
 from drillbook.platforms import BearsMarks, KeepsClaim, Missing, platform_of
+from drillbook.platforms.compose.settings import ComposeProject
+from drillbook.platforms.kubernetes.settings import Cluster, Workload
+from drillbook.platforms.process.settings import Processes
+from drillbook.platforms.systemd.settings import SystemdHost
 from drillbook.plugin.scenarios import Scenarios
 from drillbook.polling import wait_until
 
@@ -50,29 +55,38 @@ platform = "process"
 
 [disruption]
 allowed = true
-marker = "marker"
 at_most = { instances = 1 }
 
+[process]
+marker = "marker"
+
 [systems.config-manager]
-control = "/nowhere/config-manager.sock"
+process = { control = "/nowhere/config-manager.sock" }
 
 [systems.data-vault]
-control = "/nowhere/data-vault.sock"
+process = { control = "/nowhere/data-vault.sock" }
 """
 CONFIG, VAULT = "config-manager", "data-vault"
 
 
 @dataclass
-class Place:
+class Somewhere:
     """A platform that knows where it is, as what it may be disrupted, and who holds it."""
 
-    place: str
+    where: str
     marks: frozenset[str] = frozenset({"two"})
     marker: str = "the annotation"
     claim: Memory = field(default_factory=Memory)
     asked: list[str] = field(default_factory=list)
 
-    def can(self, capability: type[Any]) -> Any:
+    def place(self, of: str | None = None) -> str:
+        return self.where if of is None else f"{self.where}: {of}"
+
+    def components(self) -> tuple[str, ...]:
+        return ()
+
+    def can(self, capability: type[Any], of: str | None = None) -> Any:
+        assert of is None
         self.asked.append(capability.__name__)
         if capability is BearsMarks:
             return _Marks(self.marks)
@@ -146,7 +160,9 @@ class Runs:
     def open(
         self, environment: Environment, system: str, injections: list[Injection] | None = None
     ) -> FaultSession | Refusal:
-        found = FaultSession.open(environment, "two", system, journal=self.journal, injections=injections)
+        found = FaultSession.open(
+            environment, "two", spot_of(environment.systems[system]), journal=self.journal, injections=injections
+        )
         if isinstance(found, FaultSession):
             self.stack.callback(found.close)
         return found
@@ -164,11 +180,11 @@ def runs(journal: Journal) -> Iterator[Runs]:
 
 
 @pytest.fixture
-def there(monkeypatch: pytest.MonkeyPatch) -> dict[str, Place]:
+def there(monkeypatch: pytest.MonkeyPatch) -> dict[str, Somewhere]:
     """Give each system a place of its own that lies in memory."""
-    found = {CONFIG: Place("namespace a"), VAULT: Place("namespace b")}
+    found = {CONFIG: Somewhere("namespace a"), VAULT: Somewhere("namespace b")}
 
-    def place_of(system: System) -> Place:
+    def place_of(system: System) -> Somewhere:
         return found[system.name]
 
     for module in (guard, places, claims):
@@ -187,9 +203,9 @@ def faults(environment: str) -> list[str]:
     return sorted(row.record.fault for row in leftovers(environment) if row.record)
 
 
-def test_a_place_that_is_not_touched_is_not_asked(environment: Environment, there: dict[str, Place]) -> None:
+def test_a_place_that_is_not_touched_is_not_asked(environment: Environment, there: dict[str, Somewhere]) -> None:
     there[VAULT].marks = frozenset()
-    claim = enter(environment, "two", environment.systems[CONFIG], run="", lease_s=60)
+    claim = enter(environment, "two", spot_of(environment.systems[CONFIG]), run="", lease_s=60)
     assert isinstance(claim, LocalClaim), claim.reason
     try:
         assert there[VAULT].asked == []
@@ -198,18 +214,20 @@ def test_a_place_that_is_not_touched_is_not_asked(environment: Environment, ther
         assert permit_load(environment, "two", environment.systems[CONFIG], claim=claim) is None
     finally:
         claim.release()
-    refused = enter(environment, "two", environment.systems[VAULT], run="", lease_s=60)
+    refused = enter(environment, "two", spot_of(environment.systems[VAULT]), run="", lease_s=60)
     assert isinstance(refused, Refusal)
     assert "the annotation names nothing, not two" in refused.reason
 
 
-def test_a_place_that_others_hold_keeps_nobody_from_another(environment: Environment, there: dict[str, Place]) -> None:
-    vault = enter(environment, "two", environment.systems[VAULT], run="", lease_s=60)
-    config = enter(environment, "two", environment.systems[CONFIG], run="", lease_s=60)
+def test_a_place_that_others_hold_keeps_nobody_from_another(
+    environment: Environment, there: dict[str, Somewhere]
+) -> None:
+    vault = enter(environment, "two", spot_of(environment.systems[VAULT]), run="", lease_s=60)
+    config = enter(environment, "two", spot_of(environment.systems[CONFIG]), run="", lease_s=60)
     assert isinstance(vault, LocalClaim)
     assert isinstance(config, LocalClaim)
     assert there[VAULT].claim.document.token != there[CONFIG].claim.document.token
-    refused = enter(environment, "two", environment.systems[VAULT], run="", lease_s=60)
+    refused = enter(environment, "two", spot_of(environment.systems[VAULT]), run="", lease_s=60)
     assert isinstance(refused, Refusal)
     assert "data-vault of two is held by" in refused.reason
     assert "end it: drillbook abort --env two --system data-vault" in refused.reason
@@ -217,13 +235,13 @@ def test_a_place_that_others_hold_keeps_nobody_from_another(environment: Environ
     config.release()
 
 
-def test_two_systems_at_one_place_are_held_together(shared: Environment, there: dict[str, Place]) -> None:
+def test_two_systems_at_one_place_are_held_together(shared: Environment, there: dict[str, Somewhere]) -> None:
     there[VAULT] = there[CONFIG]
-    claim = enter(shared, "two", shared.systems[VAULT], run="", lease_s=60)
+    claim = enter(shared, "two", spot_of(shared.systems[VAULT]), run="", lease_s=60)
     assert isinstance(claim, LocalClaim), claim.reason
     assert claim.systems == (CONFIG, VAULT)
     assert len(claim.on_targets) == 1
-    refused = enter(shared, "two", shared.systems[CONFIG], run="", lease_s=60)
+    refused = enter(shared, "two", spot_of(shared.systems[CONFIG]), run="", lease_s=60)
     assert isinstance(refused, Refusal)
     assert "config-manager, data-vault of two is held by" in refused.reason
     claim.release()
@@ -231,7 +249,7 @@ def test_two_systems_at_one_place_are_held_together(shared: Environment, there: 
 
 
 def test_the_file_that_stands_for_marks_and_the_keepers_socket_say_what_is_one_place(shared: Environment) -> None:
-    claim = enter(shared, "two", shared.systems[VAULT], run="", lease_s=60)
+    claim = enter(shared, "two", spot_of(shared.systems[VAULT]), run="", lease_s=60)
     assert isinstance(claim, LocalClaim), claim.reason
     assert claim.systems == (CONFIG, VAULT)
     claim.release()
@@ -263,7 +281,7 @@ def test_what_another_run_has_in_at_another_place_counts_too(environment: Enviro
     with config.prepare(Harmless(CONFIG)):
         with pytest.raises(NotPermitted, match=words):
             vault.prepare(Harmless(VAULT)).inject()
-        (refused,) = permit_each(environment, "two", [Harmless(VAULT).blast], claim=vault.claim)
+        (refused,) = permit_each(environment, "two", [Harmless(VAULT).blast], claim_of=lambda _: vault.claim)
         assert refused is not None
         assert "api-1 of config-manager is another run's: drillbook abort --env two" in refused.reason
     with vault.prepare(Harmless(VAULT)):
@@ -360,13 +378,13 @@ def test_a_record_that_does_not_tell_whose_it_is_may_be_anybodys(environment: En
     assert [row.recovered for row in report.rows] == [False]
     assert not report.clean
     for system in (CONFIG, VAULT):
-        refused = enter(environment, "two", environment.systems[system], run="", lease_s=60)
+        refused = enter(environment, "two", spot_of(environment.systems[system]), run="", lease_s=60)
         assert isinstance(refused, Refusal)
         assert "abc.json" in refused.reason
 
 
 def test_recovery_goes_on_at_other_places_when_one_is_held_or_cannot_be_seen(
-    environment: Environment, there: dict[str, Place], monkeypatch: pytest.MonkeyPatch
+    environment: Environment, there: dict[str, Somewhere], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left("two", CONFIG, fault="kill api")
     held = LocalClaim.take("two", run="", systems=[VAULT])
@@ -414,12 +432,12 @@ def test_a_marker_of_its_own_is_asked_for_one_system_alone(tmp_path: Path) -> No
     (tmp_path / "marker").write_text("two\n")
     (tmp_path / "vault").write_text("prod\n")
     path = tmp_path / "two.toml"
-    path.write_text(FILE.replace("[systems.data-vault]", '[systems.data-vault]\nmarker = "vault"'))
+    path.write_text(FILE.replace('data-vault.sock"', 'data-vault.sock", marker = "vault"'))
     environment = load(path)
-    refused = enter(environment, "two", environment.systems[VAULT], run="", lease_s=60)
+    refused = enter(environment, "two", spot_of(environment.systems[VAULT]), run="", lease_s=60)
     assert isinstance(refused, Refusal)
     assert "vault names prod, not two" in refused.reason
-    claim = enter(environment, "two", environment.systems[CONFIG], run="", lease_s=60)
+    claim = enter(environment, "two", spot_of(environment.systems[CONFIG]), run="", lease_s=60)
     assert isinstance(claim, LocalClaim), claim.reason
     claim.release()
 
@@ -456,13 +474,13 @@ class Terminal:
 def test_a_run_takes_a_place_when_it_needs_it_and_lets_go_of_all(tmp_path: Path, journal: Journal) -> None:
     (tmp_path / "marker").write_text("two\n")
     path = tmp_path / "two.toml"
-    path.write_text(FILE.replace("[systems.data-vault]", '[systems.data-vault]\nmarker = "nowhere"'))
+    path.write_text(FILE.replace('data-vault.sock"', 'data-vault.sock", marker = "nowhere"'))
     gate: Any = Terminal(load(path), journal)
     run: Any = Scenarios(SimpleNamespace(), gate)  # type: ignore[arg-type] # it asks its configuration nothing here
     try:
         refused = gate.ask_for_load([CONFIG, VAULT])
         assert list(refused) == [VAULT]
-        assert "bears no marker" in refused[VAULT]
+        assert "cannot see whether data-vault bears a marker" in refused[VAULT]
         (tmp_path / "nowhere").write_text("two\n")
         assert holder_of("two", [VAULT]) is None
         assert gate.ask_for_load([VAULT, CONFIG]) == {}
@@ -511,26 +529,26 @@ def test_a_record_of_before_there_were_places_is_found_by_its_system(capsys: pyt
     assert "undone  kill api-1" in capsys.readouterr().out
 
 
-def on(platform: str, **where: Any) -> str:
-    return platform_of(System("any", platform, **where)).place
+def on(platform: str, settings: Any = None) -> str:
+    return platform_of(System("any", Place(platform, settings))).place()
 
 
 def test_each_platform_tells_its_places_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://one:2376")
     first = [
-        on("compose", compose=ComposeProject("a")),
-        on("compose", compose=ComposeProject("b")),
-        on("compose", compose=ComposeProject("a", host="tcp://two:2376")),
-        on("systemd", systemd=SystemdHost("a", {"api": "api"})),
-        on("systemd", systemd=SystemdHost("b", {"api": "api"})),
-        on("kubernetes", cluster=Cluster("a")),
-        on("kubernetes", cluster=Cluster("b")),
-        on("kubernetes", cluster=Cluster("a", context="other")),
-        on("process", control=Path("/a")),
-        on("process", control=Path("/b")),
+        on("compose", ComposeProject("a")),
+        on("compose", ComposeProject("b")),
+        on("compose", ComposeProject("a", host="tcp://two:2376")),
+        on("systemd", SystemdHost("a", {"api": "api"})),
+        on("systemd", SystemdHost("b", {"api": "api"})),
+        on("kubernetes", Cluster("a")),
+        on("kubernetes", Cluster("b")),
+        on("kubernetes", Cluster("a", context="other")),
+        on("process", Processes(Path("/a"))),
+        on("process", Processes(Path("/b"))),
         *(on(platform) for platform in ("compose", "systemd", "kubernetes", "process")),
     ]
     assert len(set(first)) == len(first)
-    assert on("compose", compose=ComposeProject("a", host="tcp://one:2376", service="another")) == first[0]
-    assert on("systemd", systemd=SystemdHost("a", {"vault": "vault"})) == first[3]
-    assert on("kubernetes", cluster=Cluster("a", components={"api": "app=vault"})) == first[5]
+    assert on("compose", ComposeProject("a", host="tcp://one:2376", services={"api": "another"})) == first[0]
+    assert on("systemd", SystemdHost("a", {"vault": "vault"})) == first[3]
+    assert on("kubernetes", Cluster("a", components={"api": Workload("a", "deployments/vault")})) == first[5]

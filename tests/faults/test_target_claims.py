@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from drillbook.faults import Held, LeftBehind, Undo
+from drillbook.faults import Held, LeftBehind, Spot, Undo
 from drillbook.faults.claims import taking, target
 from drillbook.faults.claims.records import Holder, Lease, Record
 from drillbook.faults.claims.target import LEASE_S, SKEW_S, Document, Fenced, TargetClaim
-from drillbook.model import CannotObserve, Json, System
+from drillbook.model import CannotObserve, Json, Place, System
 from drillbook.platforms import Changed, Kept
+from drillbook.platforms.compose.settings import ComposeProject
+from tests.systems import system
 
 US = Holder("ops", "laptop", 1, "2026-01-01T00:00:00Z", "", 1)
 THEM = Holder("ci", "runner-7", 2, "2026-01-01T00:00:00Z", "", 5)
 NOW_S = 1_000.0
 """By the target's clock, which nobody else's need agree with."""
-SYSTEM = System("config-manager", "compose")
+SYSTEM = Spot(system("compose"))
 RECORD = Record("0a0b", "staging", 5, "kill api", Undo("instances.start", {}), "2026-01-01T00:00:00Z", "")
 
 
@@ -181,15 +183,14 @@ def test_a_run_that_writes_at_the_same_time_is_seen_a_moment_later(
 
 
 def test_a_copy_is_found_again_by_its_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seen: list[System] = []
+    seen: list[Spot] = []
 
-    def keepers(systems: list[System]) -> list[tuple[Memory, dict[str, Json]]]:
-        seen.extend(systems)
+    def keepers(spots: list[Spot]) -> list[tuple[Memory, dict[str, Json]]]:
+        seen.extend(spots)
         return [(Memory(), {})]
 
     monkeypatch.setattr(target, "keepers", keepers)
-    address: dict[str, Json] = {"system": "config-manager", "platform": "compose", "project": "p", "service": "s"}
+    address: dict[str, Json] = {"system": "config-manager", "platform": "compose", "project": "p"}
     (claim,) = target.claims_at([address], "token", tmp_path / "lock")
     assert (claim.address, claim.token) == (address, "token")
-    assert seen[0].compose is not None
-    assert seen[0].compose.name == "p"
+    assert seen == [Spot(System("config-manager", Place("compose", ComposeProject("p"))))]

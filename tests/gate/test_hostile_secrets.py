@@ -19,11 +19,12 @@ PIECES = ("hunt",)
 def environment(folder: Path) -> Path:
     path = folder / "x.toml"
     path.write_text(
-        'name = "other"\nplatform = "process"\n[systems.config-manager.api]\nurl = "http://127.0.0.1:1"\n'
+        'name = "other"\nplatform = "process"\n[systems.config-manager.components.api]\nurl = "http://127.0.0.1:1"\n'
         "token = { env = 'TOKEN' }\nheaders = { X-Key = { env = 'KEY' } }\n"
-        "[systems.config-manager.metrics]\nbasic = { username = 'u', password = { env = 'BASIC' } }\n"
-        "[systems.config-manager.postgres]\nurl = { env = 'DB' }\n"
-        "[systems.config-manager.redis]\nurl = { env = 'CACHE' }\n"
+        "[systems.config-manager.components.api.metrics_access]\n"
+        "basic = { username = 'u', password = { env = 'BASIC' } }\n"
+        "[systems.config-manager.components.postgres]\nkind = 'postgres'\nurl = { env = 'DB' }\n"
+        "[systems.config-manager.components.redis]\nkind = 'redis'\nurl = { env = 'CACHE' }\n"
     )
     return path
 

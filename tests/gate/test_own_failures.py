@@ -111,7 +111,7 @@ def test_a_password_that_is_a_word_breaks_no_verdict(password: str, tmp_path: Pa
     environment = tmp_path / "x.toml"
     environment.write_text(
         'name = "other"\nplatform = "process"\n'
-        "[systems.config-manager.postgres]\nurl = { env = 'CONFIG_DATABASE_URL' }\n"
+        "[systems.config-manager.components.postgres]\nkind = 'postgres'\nurl = { env = 'CONFIG_DATABASE_URL' }\n"
     )
     address = f"postgresql://postgres:{password}@127.0.0.1:1/llm_config"
     done = gate(environment, "-k", "postgres", reports=tmp_path / "r", variables={"CONFIG_DATABASE_URL": address})

@@ -58,19 +58,21 @@ def test_a_planted_secret_is_seen_nowhere(echo: str, tmp_path: Path) -> None:
         f"""
 name = "echo"
 platform = "process"
-[mutations]
-allowed = true
-[systems.config-manager.api]
+[systems.config-manager]
+mutations = {{ allowed = true }}
+[systems.config-manager.components.api]
 url = "{echo}"
 metrics = "{echo}/metrics"
 log = "{log}"
 token = {{ env = "PLANTED_TOKEN" }}
 headers = {{ X-Key = {{ file = "header" }} }}
-[systems.config-manager.metrics]
+[systems.config-manager.components.api.metrics_access]
 basic = {{ username = "drillbook", password = {{ env = "PLANTED_PASSWORD" }} }}
-[systems.config-manager.postgres]
+[systems.config-manager.components.postgres]
+kind = "postgres"
 url = {{ env = "PLANTED_DB" }}
-[systems.config-manager.redis]
+[systems.config-manager.components.redis]
+kind = "redis"
 url = {{ env = "PLANTED_CACHE" }}
 """
     )

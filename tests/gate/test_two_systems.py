@@ -68,7 +68,7 @@ def judged(folder: Path, url: str, more: str, *arguments: str, slow: tuple[str, 
     head = 'name = "two"\nplatform = "process"\n'
     for name in ("config-manager", "data-vault"):
         limit = "max_rps = 50\n" if name in slow else ""
-        head += f'[systems.{name}.api]\nurl = "{url}"\n{limit}'
+        head += f'[systems.{name}.components.api]\nurl = "{url}"\n{limit}'
     (folder / "two.toml").write_text(head + more)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--env={folder / 'two.toml'}"]
     return run([*command, *arguments], reports=folder / "reports", cwd=folder)

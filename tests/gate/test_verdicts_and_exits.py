@@ -62,7 +62,9 @@ def test_an_environment_that_names_no_addresses_is_unknown_and_exits_10(tmp_path
 
 def test_a_refused_login_is_unknown_with_a_hint_and_no_password(environment: Path, tmp_path: Path) -> None:
     planted = tmp_path / "url"
-    address = tomllib.loads(environment.read_text())["systems"]["config-manager"]["postgres"]["url"]["file"]
+    address = tomllib.loads(environment.read_text())["systems"]["config-manager"]["components"]["postgres"]["url"][
+        "file"
+    ]
     good = Path(address).read_text().strip()
     user, _, host = good.partition("@")
     planted.write_text(user.rpartition(":")[0] + ":wrong-hunter22@" + host)
@@ -74,14 +76,12 @@ def test_a_refused_login_is_unknown_with_a_hint_and_no_password(environment: Pat
         "config-manager.pool.postgres-connections",
         "config-manager.verify.success-database-connections",
     }
-    assert "check systems.config-manager.postgres.url" in run.output
+    assert "check systems.config-manager.components.postgres.url" in run.output
     assert "hunter22" not in run.output
 
 
 def test_writes_that_are_not_allowed_are_listed_and_not_judged(environment: Path, tmp_path: Path) -> None:
-    environment.write_text(
-        environment.read_text().replace("[mutations]\nallowed = true", "[mutations]\nallowed = false")
-    )
+    environment.write_text(environment.read_text().replace("mutations]\nallowed = true", "mutations]\nallowed = false"))
     run = gate(environment, reports=tmp_path / "reports")
     assert run.exit_status == 0, run.output
     assert {row["id"] for row in run.summary["not_judged"]} == {

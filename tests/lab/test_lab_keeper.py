@@ -106,7 +106,7 @@ class Lab:
 
     def database(self) -> str:
         """Read the database's address."""
-        return Path(self.facts()["postgres"]["url"]["file"]).read_text(encoding="utf-8")
+        return Path(self.facts()["components"]["postgres"]["url"]["file"]).read_text(encoding="utf-8")
 
     def traces(self) -> Traces:
         """Note what it could leave behind."""
@@ -257,7 +257,7 @@ def test_the_line_leads_to_an_environment_file_of_the_agreed_shape(lab: Lab) -> 
     }
     assert (lab.dir / "drillbook-marker").read_text(encoding="utf-8").split() == ["lab", "local"]
     assert system["version"] == "1.0.0"
-    assert system["control"] == lab.answer["control"]
+    assert system["process"]["control"] == lab.answer["control"]
     assert Path(system["data_dir"]).is_dir()
     assert [one["name"] for one in system["api"]["instances"]] == ["api-1", "api-2"]
     for one in system["api"]["instances"]:

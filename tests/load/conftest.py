@@ -19,6 +19,7 @@ from drillbook.model import Instance, Secret, System
 from drillbook.polling import wait_until
 from drillbook.traffic.load import LoadProfile
 from load.config_manager.profile import LOCUSTFILE
+from tests.systems import system
 
 TOKEN = "Bearer a-planted-secret"
 
@@ -31,10 +32,9 @@ class Service:
     @property
     def system(self) -> System:
         headers = {"Authorization": Secret(TOKEN, "env:TOKEN")}
-        return System(
-            "config-manager",
+        return system(
             "process",
-            instances=(Instance("api-1", self.url, headers=headers),),
+            Instance("api-1", self.url, headers=headers),
             scratch_namespace="drillbook",
             load_max_rps=100.0,
         )

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from drillbook.model import Facts, Outcome, Stage, System
+from drillbook.model import Facts, Outcome, Stage
 from drillbook.traffic.histogram import Histogram
 from drillbook.traffic.load import CacheChange, CacheCount, CacheReading, LoadResult, cache_change
 from load.config_manager.criteria import SLO
 from load.config_manager.profile import ConfigsLoad
+from tests.systems import system
 
 MET, NOT_MET, UNKNOWN = Outcome.MET, Outcome.NOT_MET, Outcome.UNKNOWN
 FACTS = Facts(platform="process", expected_version=None, clock_skew_s=2.0)
@@ -160,7 +161,7 @@ def test_all_rows_are_load_that_writes_and_share_one_reading() -> None:
 
 
 def test_load_is_not_judged_where_it_is_not_allowed() -> None:
-    forbidden = System("config-manager", "process")
+    forbidden = system()
     allowed = replace(forbidden, load_max_rps=10.0)
     assert all(row.needs(forbidden) and row.needs(allowed) is None for row in SLO)
 

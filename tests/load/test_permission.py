@@ -19,15 +19,17 @@ platform = "process"
 [disruption]
 allowed = true
 at_most = {{ instances = 1, share = 1.0 }}
-marker = "marker"
 
-[mutations]
-allowed = true
+[process]
+marker = "marker"
 
 [load]
 max_rps = 20
 
-[[systems.config-manager.api.instances]]
+[systems.config-manager]
+mutations = {{ allowed = true }}
+
+[[systems.config-manager.components.api.instances]]
 name = "api-1"
 url = "{url}"
 """
@@ -55,7 +57,7 @@ def load(environment: Path, *arguments: str) -> Run:
         (("x", "x"), ("--disrupt=prod",), "they must be the same"),
         (("allowed = true\nat_most", "allowed = false\nat_most"), (ALLOWED,), "allows no disruption"),
         (('marker = "marker"', ""), (ALLOWED,), "names no marker"),
-        (('marker = "marker"', 'marker = "nowhere"'), (ALLOWED,), "the target bears no marker"),
+        (('marker = "marker"', 'marker = "nowhere"'), (ALLOWED,), "nowhere: No such file"),
         (('name = "here"', 'name = "other"'), ("--disrupt=other",), "names here, not other"),
         (("instances = 1", "instances = 0"), (ALLOWED,), "at most 0 may be hit"),
     ],
@@ -94,7 +96,7 @@ def test_load_is_refused_while_another_run_holds_the_environment(
 def test_load_asks_for_the_place_of_its_own_system_alone(
     system: str, exit_status: int, environment: Path, service: Service
 ) -> None:
-    two = environment.read_text() + '\n[systems.data-vault]\ncontrol = "/nowhere"\n'
+    two = environment.read_text() + '\n[systems.data-vault]\nprocess = { control = "/nowhere" }\n'
     environment.write_text(two)
     claim = LocalClaim.take("here", run="", systems=[system])
     try:

@@ -134,7 +134,7 @@ def test_being_throttled_says_nothing(service_with: Callable[[str], Service]) ->
 
 def test_arrivals_go_to_the_instances_in_turn_and_a_dead_one_shows(service: Service) -> None:
     alive = service.system.instances[0]
-    system = replace(service.system, instances=(alive, Instance("api-2", "http://127.0.0.1:9", headers=alive.headers)))
+    system = service.system.with_main(instances=(alive, Instance("api-2", "http://127.0.0.1:9", headers=alive.headers)))
     found = run_load(profile(duration_s=2), system, read_cache=no_cache)
     assert found.failures == {"refused": 40}
     assert found.sent == 80
@@ -247,7 +247,7 @@ def test_a_callback_that_breaks_ends_locust(service: Service) -> None:
 
 
 def test_a_service_that_is_down_is_no_load(service: Service) -> None:
-    down = replace(service.system, instances=(Instance("api-1", "http://127.0.0.1:9"),))
+    down = service.system.with_main(instances=(Instance("api-1", "http://127.0.0.1:9"),))
     with pytest.raises(CannotObserve, match="could not be set up: POST of a key answered refused"):
         run_load(profile(), down, read_cache=no_cache)
 

@@ -15,7 +15,7 @@ import psycopg
 import psycopg.conninfo
 import pytest
 
-from drillbook.model import CannotObserve, Secret, System, Target
+from drillbook.model import CannotObserve, Secret, Target
 from drillbook.observations import Want, observe
 from drillbook.polling import wait_until
 from drillbook.probes.postgres import Postgres, PostgresState
@@ -23,6 +23,7 @@ from drillbook.probes.redis import Redis, RedisState
 from drillbook.redaction import Redactor
 from lab import binaries
 from lab.identity import identity
+from tests import systems
 
 from ..requires import absent
 from .conftest import Authority
@@ -95,7 +96,7 @@ def postgres(authority: Authority, tmp_path: Path) -> Iterator[str]:
 
 
 def asked(url: str) -> PostgresState:
-    system = System("config-manager", "process", postgres_url=Secret(url, "env:URL"))
+    system = systems.system(parts=(systems.database("postgres", Secret(url, "env:URL")),))
     return Postgres().observe(Target(system, "postgres"))
 
 
@@ -146,7 +147,7 @@ def redis(authority: Authority) -> Iterator[Callable[..., str]]:
 
 
 def pinged(url: str) -> RedisState:
-    system = System("config-manager", "process", redis_url=Secret(url, "env:URL"))
+    system = systems.system(parts=(systems.database("redis", Secret(url, "env:URL")),))
     return Redis().observe(Target(system, "redis"))
 
 
@@ -177,7 +178,9 @@ def test_what_is_about_us_is_a_broken_eye_to_redis_too(
 @pytest.fixture
 def frozen_after_login(lab_environment: Path) -> Iterator[str]:
     """The lab's PostgreSQL behind a way on which nothing comes back any more once the login is through."""
-    settings = tomllib.loads(lab_environment.read_text("utf-8"))["systems"]["config-manager"]["postgres"]["url"]
+    settings = tomllib.loads(lab_environment.read_text("utf-8"))["systems"]["config-manager"]["components"]["postgres"][
+        "url"
+    ]
     address = Path(settings["file"]).read_text("utf-8").strip()
     behind = psycopg.conninfo.conninfo_to_dict(address)
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -207,7 +210,7 @@ def _pass_on(source: socket.socket, sink: socket.socket, last: bytes | None) -> 
 
 
 def test_a_postgres_that_lets_us_in_and_then_freezes_is_a_reading_and_no_broken_eye(frozen_after_login: str) -> None:
-    system = System("config-manager", "process", postgres_url=frozen_after_login)
+    system = systems.system(parts=(systems.database("postgres", frozen_after_login),))
     want = Want(Postgres(), Target(system, "postgres"))
     seen = observe([want], Redactor())[want.key]
     assert seen.error is None

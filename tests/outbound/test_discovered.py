@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drillbook import environment
-from drillbook.model import CannotObserve, Instance, System, Target
+from drillbook.model import CannotObserve, Component, Instance, System, Target
 from drillbook.platforms import choose, discovered
 from drillbook.probes.http import Get
 from drillbook.probes.metrics import Metrics
@@ -36,17 +36,18 @@ class Finder:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def can(self, _capability: type[object]) -> Finder:
+    def can(self, _capability: type[object], of: str | None = None) -> Finder:
         return self
 
-    def discover(self) -> tuple[Instance, ...]:
+    def discover(self, component: Component) -> tuple[Instance, ...]:
+        assert component.ports == {"http": 8080}
         way = Forward(self._service)
         return (Instance("pod-1", "http://pod-1:8080", "http://pod-1:9090/metrics", way=way),)
 
 
 def found(folder: Path, text: str, service: Service, monkeypatch: pytest.MonkeyPatch) -> System:
     path = folder / "x.toml"
-    path.write_text(f'name = "x"\nplatform = "kubernetes"\n[systems.config-manager]\n{text}')
+    path.write_text(f'name = "x"\nplatform = "kubernetes"\n[kubernetes]\nnamespace = "n"\n{text}')
     monkeypatch.setattr(choose, "platform_of", lambda _system: Finder(service))
     return discovered(environment.load(path).systems["config-manager"])
 
@@ -55,7 +56,8 @@ def test_a_pod_is_asked_over_tls_through_its_forward(
     authority: Authority, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = serve(tls=authority.server(authority.ca.issue_cert(NAME)))
-    text = f'[systems.config-manager.api]\ntls = {{ ca_file = "{authority.ca_file}", server_name = "{NAME}" }}\n'
+    trusted = f'{{ ca_file = "{authority.ca_file}", server_name = "{NAME}" }}'
+    text = f"[systems.config-manager.components.api]\nports = {{ http = 8080 }}\ntls = {trusted}\n"
     system = found(tmp_path, text, service, monkeypatch)
     target = Target(system, "pod-1", system.instances[0])
     assert Get("/health").source(target) == "GET https://pod-1:8080/health"
@@ -74,9 +76,10 @@ def test_a_pods_metrics_are_asked_in_their_own_way(
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     service = serve(needs={"X-API-Key": ("a-metrics-key", 403)})
     text = """
-[systems.config-manager.api]
+[systems.config-manager.components.api]
+ports = { http = 8080 }
 tls = {}
-[systems.config-manager.metrics]
+[systems.config-manager.components.api.metrics_access]
 headers = { X-API-Key = { env = "KEY" } }
 """
     system = found(tmp_path, text, service, monkeypatch)

@@ -41,11 +41,13 @@ def environment(lab: Path, authority: Authority, tmp_path: Path) -> Iterator[Env
     text = re.sub(r"http://127\.0\.0\.1:(\d+)", behind_tls, lab.read_text())
     cert_file, key_file = authority.client()
     settings = (
-        f'[systems.config-manager.api]\ntls = {{ ca_file = "{authority.ca_file}", server_name = "{NAME}",'
+        f'[systems.config-manager.components.api]\ntls = {{ ca_file = "{authority.ca_file}", server_name = "{NAME}",'
         f' cert_file = "{cert_file}", key_file = "{key_file}" }}\n'
     )
     path = tmp_path / "environment.toml"
-    path.write_text(f"{text}\n{settings}[objectives]\nrto_s = 30\nrpo_s = 0\n[load]\nmax_rps = 50\n")
+    path.write_text(
+        f'{text}\n{settings}[systems.config-manager.objectives."*"]\nrto_s = 30\nrpo_s = 0\n[load]\nmax_rps = 50\n'
+    )
     assert len(fronts) == 4
     yield path, settings
     for front in fronts:

@@ -32,7 +32,7 @@ def refused(system: System) -> CannotObserve:
 
 
 def api(url: str, *lines: str) -> str:
-    return "\n".join(["[systems.config-manager.api]", f'url = "{url}"', *lines, ""])
+    return "\n".join(["[systems.config-manager.components.api]", f'url = "{url}"', *lines, ""])
 
 
 def test_an_own_ca_is_trusted_and_the_systems_own_are_not_enough(
@@ -86,9 +86,9 @@ def test_an_instance_has_a_name_of_its_own_above_the_apis_settings(
     url = serve(tls=authority.server(authority.ca.issue_cert("api-1.test"))).url
     system = load(
         f"""
-[systems.config-manager.api]
+[systems.config-manager.components.api]
 tls = {{ ca_file = "{authority.ca_file}", server_name = "{NAME}" }}
-[[systems.config-manager.api.instances]]
+[[systems.config-manager.components.api.instances]]
 name = "api-1"
 url = "{url}"
 metrics = "{url}/metrics"
@@ -168,13 +168,14 @@ def test_each_component_is_asked_in_its_own_way(serve: Serve, load: Load, monkey
     service = serve()
     system = load(
         f"""
-[systems.config-manager.api]
+[systems.config-manager.components.api]
 url = "{service.url}"
 metrics = "{service.url}/metrics"
 token = {{ env = "TOKEN" }}
-[systems.config-manager.metrics]
+[systems.config-manager.components.api.metrics_access]
 headers = {{ X-API-Key = {{ env = "KEY" }}, X-Forwarded-Proto = "https" }}
-[systems.config-manager.prometheus]
+[systems.config-manager.components.prometheus]
+kind = "prometheus"
 url = "{service.url}"
 basic = {{ username = "drillbook", password = {{ env = "WATCHER" }} }}
 headers = {{ X-Scope-OrgID = "config" }}
@@ -199,7 +200,7 @@ def test_a_prometheus_with_an_unknown_certificate_is_a_broken_eye(
 ) -> None:
     url = serve(tls=authority.server()).url
     trusted = f'tls = {{ ca_file = "{authority.ca_file}" }}'
-    named = f'[systems.config-manager.prometheus]\nurl = "{url}"\n'
+    named = f'[systems.config-manager.components.prometheus]\nkind = "prometheus"\nurl = "{url}"\n'
     system = load(named + trusted)
     assert Targets("config").observe(Target(system, "prometheus")).targets
     with pytest.raises(CannotObserve, match="certificate not accepted"):
@@ -210,13 +211,14 @@ def test_each_component_has_a_rate_and_advice_of_its_own(serve: Serve, load: Loa
     service = serve(needs={"X-Absent": ("x", 429)})
     system = load(
         f"""
-[systems.config-manager.api]
+[systems.config-manager.components.api]
 url = "{service.url}"
 metrics = "{service.url}/metrics"
 max_rps = 10
-[systems.config-manager.metrics]
+[systems.config-manager.components.api.metrics_access]
 max_rps = 5
-[systems.config-manager.prometheus]
+[systems.config-manager.components.prometheus]
+kind = "prometheus"
 url = "{service.url}"
 """
     )
@@ -226,8 +228,8 @@ url = "{service.url}"
         with pytest.raises(CannotObserve) as metrics:
             Metrics().observe(target)
     assert time.monotonic() - began >= 0.4
-    assert "systems.config-manager.metrics.max_rps" in metrics.value.hint
-    assert "systems.config-manager.api.max_rps" in refused(system).hint
+    assert "systems.config-manager.components.api.metrics_access.max_rps" in metrics.value.hint
+    assert "systems.config-manager.components.api.max_rps" in refused(system).hint
     with pytest.raises(CannotObserve) as watcher:
         Targets("config").observe(Target(system, "prometheus"))
-    assert "systems.config-manager.prometheus.max_rps" in watcher.value.hint
+    assert "systems.config-manager.components.prometheus.max_rps" in watcher.value.hint

@@ -16,6 +16,7 @@ import pytest
 from drillbook.accepts import prometheus
 from drillbook.model import CannotObserve, Facts, Finding, Outcome, System, Target
 from drillbook.probes.prometheus import Targets
+from tests import systems
 
 FACTS = Facts("process", None, clock_skew_s=2.0)
 Play = Callable[..., System]
@@ -74,7 +75,7 @@ def play() -> Iterator[Play]:
         server = stack.enter_context(HTTPServer(("127.0.0.1", 0), Handler))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         stack.callback(server.shutdown)
-        return System("config-manager", "process", prometheus_url=f"http://127.0.0.1:{server.server_address[1]}")
+        return systems.system(parts=(systems.database("prometheus", f"http://127.0.0.1:{server.server_address[1]}"),))
 
     with ExitStack() as stack:
         yield serve

@@ -11,6 +11,7 @@ import pytest
 from drillbook.model import CannotObserve, Instance, System, Target
 from drillbook.outbound import proxy_for
 from drillbook.probes.http import MANY, request
+from tests import systems
 
 from .conftest import NAME, Authority, Load, Serve
 from .servers import Proxy
@@ -118,7 +119,7 @@ def test_this_machine_and_found_addresses_are_reached_without_a_proxy(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert health(load(api(serve().url))).startswith("200 in ")
     found = Instance("pod", f"http://{NAME}:1", direct=True)
-    answer = request(Target(System("config-manager", "compose"), "pod", found), "GET", f"http://{NAME}:1/")
+    answer = request(Target(systems.system("compose"), "pod", found), "GET", f"http://{NAME}:1/")
     assert answer.failure is not None
     assert "proxy" not in answer.failure
 
@@ -135,14 +136,14 @@ def test_a_forward_that_we_opened_is_reached_without_a_proxy(serve: Serve, monke
             raise AssertionError(url)
 
     pod = Instance("pod-1", "http://pod-1:8080", way=Forward())
-    answer = request(Target(System("config-manager", "kubernetes"), "pod-1", pod), "GET", "http://pod-1:8080/health")
+    answer = request(Target(systems.system("kubernetes"), "pod-1", pod), "GET", "http://pod-1:8080/health")
     assert answer.status == 200
 
 
 def test_a_found_address_is_no_name_in_a_certificate(authority: Authority, serve: Serve, load: Load) -> None:
     url = serve(tls=authority.server(authority.ca.issue_cert(NAME))).url
     system = load(api(url, f'tls = {{ ca_file = "{authority.ca_file}" }}'))
-    found = replace(system, instances=(replace(system.instances[0], direct=True),))
+    found = system.with_main(instances=(replace(system.instances[0], direct=True),))
     assert "tls.server_name" in refused(found).hint
 
 

@@ -29,7 +29,7 @@ PLAN = TrafficPlan(api=lambda _namespace: API)
 
 def test_clients_and_requests_in_flight_keep_to_the_rate_together(serve: Serve, load: Load, tmp_path: Path) -> None:
     service = serve()
-    system = load(f'[systems.config-manager.api]\nurl = "{service.url}"\nmax_rps = {MAX_RPS}\n')
+    system = load(f'[systems.config-manager.components.api]\nurl = "{service.url}"\nmax_rps = {MAX_RPS}\n')
     journal = Journal(tmp_path, Redactor())
     claim = LocalClaim.take("rate", run="")
     plan = PLAN.within(MAX_RPS)
@@ -66,5 +66,5 @@ def test_a_plan_within_a_rate_lowers_all_alike_and_is_refused_below_what_sees_an
 
 
 def test_load_never_exceeds_the_rate_either(load: Load) -> None:
-    assert load('[systems.config-manager.api]\nurl = "http://a"\nmax_rps = 3').load_max_rps == 3
-    assert load('[systems.config-manager.api]\nurl = "http://a"\nmax_rps = 300').load_max_rps == 50
+    assert load('[systems.config-manager.components.api]\nurl = "http://a"\nmax_rps = 3').load_max_rps == 3
+    assert load('[systems.config-manager.components.api]\nurl = "http://a"\nmax_rps = 300').load_max_rps == 50

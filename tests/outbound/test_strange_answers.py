@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from drillbook.accepts import http
-from drillbook.model import CannotObserve, Facts, Finding, Instance, Outcome, System, Target
+from drillbook.model import CannotObserve, Facts, Finding, Instance, Outcome, Target
 from drillbook.probes import exchange
 from drillbook.probes.http import MANY, REQUEST_S, Answer, Get, GetUntilChanged, request
 from drillbook.probes.metrics import Metrics
+from tests.systems import system
 
 from .strange import Reply, Request, Strange, answer, strange
 
@@ -32,13 +33,13 @@ def start() -> Iterator[Start]:
 def copy_of(url: str) -> Target:
     """Return one copy of two, which no balancer hides."""
     one, other = Instance("api-1", url, url + "/metrics"), Instance("api-2", "http://127.0.0.1:9")
-    return Target(System("config-manager", "process", (one, other)), "api-1", one)
+    return Target(system("process", one, other), "api-1", one)
 
 
 def balancer(url: str, max_rps: float | None = None) -> Target:
     """Return the one address by which users come in."""
     entry = Instance("api", url)
-    return Target(System("config-manager", "process", (entry,), entry, max_rps=max_rps), "api", entry)
+    return Target(system("process", entry, url=url, max_rps=max_rps), "api", entry)
 
 
 def judged(reading: Answer) -> Finding:
@@ -186,7 +187,7 @@ def test_behind_a_port_forward_that_says_who_did_not_answer(start: Start) -> Non
             """The way itself is in order."""
 
     instance = Instance("pod", start(lambda _: None).url, way=Forwarded())
-    found = request(Target(System("s", "kubernetes", (instance,)), "pod", instance), "GET", f"{instance.url}/health")
+    found = request(Target(system("kubernetes", instance), "pod", instance), "GET", f"{instance.url}/health")
     assert "behind the port-forward: the pod refuses this port" in str(found.failure)
 
 

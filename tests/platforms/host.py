@@ -15,6 +15,7 @@ from typing import Any
 from drillbook import environment as environments
 from drillbook.model import System
 from drillbook.platforms.systemd.platform import Units
+from drillbook.platforms.systemd.settings import SystemdHost
 from drillbook.polling import wait_until
 
 from ..requires import require
@@ -40,8 +41,9 @@ class Host:
 
     @property
     def units(self) -> Units:
-        assert self.system.systemd is not None
-        return Units(self.system.systemd)
+        where = self.system.place.held_as(SystemdHost)
+        assert where is not None
+        return Units(where)
 
     def root(self, script: str) -> str:
         done = subprocess.run(

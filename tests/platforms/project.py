@@ -7,9 +7,10 @@ import importlib.util
 import subprocess
 from pathlib import Path
 
-from drillbook import labs
+from drillbook import carried
 from drillbook.environment import load
 from drillbook.platforms.compose.haproxy import Balancer
+from drillbook.platforms.compose.settings import ComposeProject
 from drillbook.polling import wait_until
 
 from ..requires import absent
@@ -51,10 +52,9 @@ class Planted:
 
 def await_balancer(environment: Path, *, serving: int) -> None:
     """Wait until HAProxy gives work to so many copies, as its own statistics say."""
-    compose = load(environment).systems["config-manager"].compose
+    compose = load(environment).systems["config-manager"].place.held_as(ComposeProject)
     assert compose is not None
-    assert compose.balancer is not None
-    balancer = Balancer(compose.balancer)
+    balancer = Balancer(compose.balancers["api"])
 
     def look() -> bool:
         return sum(one.up and not one.drained and one.address is not None for one in balancer.servers()) == serving
@@ -64,7 +64,7 @@ def await_balancer(environment: Path, *, serving: int) -> None:
 
 def drillbook_lab(*words: str, state: Path | None = None) -> str:
     """Run ``drillbook lab`` and return what it printed; it must succeed."""
-    argv, variables = labs.command(*words)
+    argv, variables = carried.lab_command(*words)
     if state is not None:
         variables["DRILLBOOK_STATE_DIR"] = str(state)
     done = subprocess.run(argv, env=variables, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)

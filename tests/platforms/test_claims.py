@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drillbook.environment import load
-from drillbook.faults import FaultSession, Refusal, permit, stop_component
+from drillbook.faults import FaultSession, Refusal, permit, spot_of, stop_component
 from drillbook.journal import Journal
 from drillbook.platforms import Changed, KeepsClaim
 from drillbook.redaction import Redactor
@@ -51,12 +51,12 @@ def test_a_run_on_another_machine_is_refused_as_long_as_this_one_holds_the_targe
     keeps = ground.ask(KeepsClaim)
     environment = load(ground.file)
     with _run(tmp_path, "first", monkeypatch) as journal:
-        session = FaultSession.open(environment, "lab", "config-manager", journal=journal)
+        session = FaultSession.open(environment, "lab", spot_of(ground.load()), journal=journal)
         assert not isinstance(session, Refusal), session.reason
         with session:
             blast = stop_component(ground.load(), COMPONENT).blast
             with _run(tmp_path, "second", monkeypatch) as elsewhere:
-                refused = FaultSession.open(environment, "lab", "config-manager", journal=elsewhere)
+                refused = FaultSession.open(environment, "lab", spot_of(ground.load()), journal=elsewhere)
                 planned = permit(environment, "lab", blast)
             for one in (refused, planned):
                 assert isinstance(one, Refusal)

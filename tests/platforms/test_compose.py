@@ -15,15 +15,16 @@ from typing import Any
 
 import pytest
 
-from drillbook import labs, platforms
+from drillbook import carried, platforms
 from drillbook.accepts.components import all_running
 from drillbook.environment import Environment, load, located
-from drillbook.faults import KillInstance, PauseInstance, StopInstance
+from drillbook.faults import KillInstance, PauseInstance, StopInstance, spot_of
 from drillbook.faults.guard import Refusal, enter
 from drillbook.faults.undo import Undo, perform
-from drillbook.model import CannotObserve, ComposeProject, Facts, Outcome, System, Target
+from drillbook.model import CannotObserve, Component, Facts, Outcome, Place, System, Target
 from drillbook.platforms.compose import program as compose_program
 from drillbook.platforms.compose.platform import ComposePlatform, Project
+from drillbook.platforms.compose.settings import ComposeProject
 from drillbook.polling import wait_until
 from drillbook.probes.components import Components
 from lab.compose import engine
@@ -54,8 +55,12 @@ def system(environment: Environment) -> System:
 
 @pytest.fixture
 def project(system: System) -> Project:
-    assert system.compose is not None
-    return Project(system.compose)
+    where = system.place.held_as(ComposeProject)
+    assert where is not None
+    return Project(where)
+
+
+API = Component("api", ports={"http": 8080, "metrics": 9090})
 
 
 def state_of(project: Project, name: str) -> str:
@@ -101,7 +106,7 @@ def test_planted_defects_flip_exactly_what_they_name(pack: Pack, planted: Plante
 def _broken(lab: Path, row: Mapping[str, Any]) -> Iterator[None]:
     """Have the containers of a row stopped and removed while it is entered."""
     stopped = tuple(f"{service}-1" for service in row["stop"])
-    compose = load(lab).systems["config-manager"].compose
+    compose = load(lab).systems["config-manager"].place.held_as(ComposeProject)
     assert compose is not None
     project = Project(compose)
     try:
@@ -126,15 +131,16 @@ def _remove(project: Project, service: str) -> None:
 
 
 def test_what_should_run_is_unknown_where_the_projects_files_cannot_be_read(system: System, tmp_path: Path) -> None:
-    assert system.compose is not None
+    where = system.place.held_as(ComposeProject)
+    assert where is not None
     (tmp_path / "docker-compose.yml").write_text("services: [\n")
-    broken = replace(system, compose=replace(system.compose, directory=tmp_path))
+    broken = replace(system, place=Place("compose", replace(where, directory=tmp_path)))
     (target,) = Components().targets(broken)
     reading = Components().observe(target)
     found = all_running().check(reading, FACTS)
     assert found.outcome is Outcome.UNKNOWN
     assert "docker compose config" in found.observed
-    nowhere = replace(system, compose=replace(system.compose, directory=None))
+    nowhere = replace(system, place=Place("compose", replace(where, directory=None)))
     assert all_running().check(Components().observe(Target(nowhere, "compose")), FACTS).outcome is Outcome.MET
 
 
@@ -157,7 +163,7 @@ def test_instances_are_located_one_by_one(system: System) -> None:
 def test_what_is_down_is_located_where_nobody_listens(project: Project) -> None:
     project.kill(COPIES[1])
     try:
-        assert [one.url for one in project.discover()][1] == "http://127.0.0.1:0"
+        assert [one.url for one in project.discover(API)][1] == "http://127.0.0.1:0"
     finally:
         project.start(COPIES[1])
         await_running(project, COPIES[1])
@@ -166,11 +172,11 @@ def test_what_is_down_is_located_where_nobody_listens(project: Project) -> None:
 def test_an_unknown_project_has_no_instances() -> None:
     need_compose()
     with pytest.raises(CannotObserve, match="nobody-has-it has no container"):
-        Project(ComposeProject("nobody-has-it")).discover()
+        Project(ComposeProject("nobody-has-it")).discover(API)
 
 
 def test_an_empty_list_is_never_met(lab: Path, tmp_path: Path) -> None:
-    found = tomllib.loads(lab.read_text("utf-8"))["compose"]["project"]
+    found = tomllib.loads(lab.read_text("utf-8"))["systems"]["config-manager"]["compose"]["project"]
     other = tmp_path / "other.toml"
     other.write_text(lab.read_text("utf-8").replace(f'"{found}"', '"nobody-has-it"'))
     run = gate(other, reports=tmp_path / "reports")
@@ -205,11 +211,9 @@ def test_a_fault_takes_effect_and_its_undo_needs_data_alone(
 
 def test_the_containers_label_says_as_what_they_may_be_disrupted(lab: Path, tmp_path: Path) -> None:
     other = tmp_path / "prod.toml"
-    text = lab.read_text("utf-8").replace('name = "lab"', 'name = "prod"')
-    other.write_text(text.replace("[disruption]", "[disruption]\nmarker = 'marker'", 1))
-    (tmp_path / "marker").write_text("prod\n")  # a file beside the environment's says nothing about the target
+    other.write_text(lab.read_text("utf-8").replace('name = "lab"', 'name = "prod"'))
     prod = load(other)
-    refused = enter(prod, "prod", prod.systems["config-manager"], run=str(tmp_path), lease_s=60)
+    refused = enter(prod, "prod", spot_of(prod.systems["config-manager"]), run=str(tmp_path), lease_s=60)
     assert isinstance(refused, Refusal)
     assert "the label drillbook.marker of every container of project" in refused.reason
     assert "names compose, lab, not prod" in refused.reason
@@ -256,7 +260,7 @@ def test_an_engine_that_hangs_is_given_up_on(tmp_path: Path) -> None:
 
 
 def test_a_platform_without_a_project_says_what_to_set() -> None:
-    missing = ComposePlatform(System("config-manager", "compose")).can(platforms.Lists)  # type: ignore[type-abstract] # asked for by its type
+    missing = ComposePlatform(System("config-manager", Place("compose"))).can(platforms.Lists)  # type: ignore[type-abstract] # asked for by its type
     assert isinstance(missing, platforms.Missing)
     assert "set project under [compose]" in missing.reason
 
@@ -341,7 +345,7 @@ def test_the_lab_comes_and_goes_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_lab_whose_holder_was_killed_is_swept_away(tmp_path: Path) -> None:
     need_compose()
-    argv, variables = labs.command("run", "config-manager", "--on", "compose", "--instances", "1")
+    argv, variables = carried.lab_command("run", "config-manager", "--on", "compose", "--instances", "1")
     with subprocess.Popen(argv, env=variables, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         ready = json.loads(holder.stdout.readline())

@@ -20,6 +20,7 @@ from drillbook.model import System
 from drillbook.platforms import PlatformRefused, Stopped
 from drillbook.platforms.compose.haproxy import Balancer, Server
 from drillbook.platforms.compose.platform import Project
+from drillbook.platforms.compose.settings import ComposeProject
 from drillbook.polling import wait_until
 
 from .project import COPIES, Planted
@@ -37,15 +38,18 @@ def system(planted: Planted) -> Iterator[System]:
     whole(found)
 
 
+def where(system: System) -> ComposeProject:
+    found = system.place.held_as(ComposeProject)
+    assert found is not None
+    return found
+
+
 def project_of(system: System) -> Project:
-    assert system.compose is not None
-    return Project(system.compose)
+    return Project(where(system))
 
 
 def balancer_of(system: System) -> Balancer:
-    assert system.compose is not None
-    assert system.compose.balancer is not None
-    return Balancer(system.compose.balancer)
+    return Balancer(where(system).balancers["api"])
 
 
 def whole(system: System) -> None:
@@ -163,13 +167,13 @@ def test_a_place_that_a_dead_runner_left_drained_is_given_back_by_a_start(system
 
 
 def test_a_balancer_that_does_not_answer_refuses_the_stop_before_any_harm(system: System) -> None:
-    assert system.compose is not None
-    blind = Project(replace(system.compose, balancer="tcp://127.0.0.1:9/copies"))
+    blind = Project(replace(where(system), balancers={"api": "tcp://127.0.0.1:9/copies"}))
     with pytest.raises(PlatformRefused, match="is not taken out of the balancer: HAProxy") as refused:
         blind.stop(COPIES[0], grace_s=5)
     assert "stats socket" in refused.value.hint
     assert {one.state for one in blind.list_instances() if one.name in COPIES} == {"unknown"}
-    wrong = Project(replace(system.compose, balancer=f"{str(system.compose.balancer).rpartition('/')[0]}/nowhere"))
+    nowhere = f"{where(system).balancers['api'].rpartition('/')[0]}/nowhere"
+    wrong = Project(replace(where(system), balancers={"api": nowhere}))
     with pytest.raises(PlatformRefused, match="find backend"):
         wrong.stop(COPIES[0], grace_s=5)
     assert {states(system)[name] for name in COPIES} == {"running"}

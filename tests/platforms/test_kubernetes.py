@@ -27,6 +27,7 @@ from drillbook.platforms import (
     platform_of,
 )
 from drillbook.platforms.kubernetes import KubernetesPlatform, api_of
+from drillbook.platforms.kubernetes.settings import Cluster as Settings
 from drillbook.platforms.kubernetes.watch import Changed, Listed, watch
 
 from ..controls.packs import CONTROLS, Pack, packs, prove
@@ -79,7 +80,7 @@ def test_a_watch_lists_again_after_410_and_goes_on(cluster: Cluster, status: int
     path, name = f"/api/v1/namespaces/{cluster.namespace}/pods", "drillbook-watched"
     told = cluster.folder / "environment-of-test.toml"
     with api_says(told, path, status, folder=tmp_path, body=body, since="1") as forgetful:
-        where = load(forgetful).systems["config-manager"].cluster
+        where = load(forgetful).systems["config-manager"].place.held_as(Settings)
         assert where is not None
         seen = watch(api_of(where), path, limit_s=20, since="1", fieldSelector=f"metadata.name={name}")
         assert next(seen) == Listed(())
@@ -97,7 +98,7 @@ def test_a_watch_lists_again_after_410_and_goes_on(cluster: Cluster, status: int
 
 
 def test_a_watch_ends_in_time_when_nothing_happens(cluster: Cluster) -> None:
-    where = cluster.system("tester").cluster
+    where = cluster.system("tester").place.held_as(Settings)
     assert where is not None
     api, began = api_of(where), time.monotonic()
     found = list(watch(api, api.path("configmaps"), limit_s=2, fieldSelector="metadata.name=drillbook-nothing"))

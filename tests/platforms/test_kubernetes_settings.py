@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 
 from drillbook.environment import BadEnvironment, load
-from drillbook.model import CannotObserve, Cluster, Shared, System
+from drillbook.model import CannotObserve, Place, Shared, System
 from drillbook.platforms import Lists, Missing, platform_of
 from drillbook.platforms.kubernetes import api_of
 from drillbook.platforms.kubernetes.pods import widest
+from drillbook.platforms.kubernetes.settings import Cluster, Workload
 from drillbook.trace import broken_on
 
 from ..running import ROOT
 
 HEAD = 'name = "x"\nplatform = "kubernetes"\n'
+NAMED = '[kubernetes]\nnamespace = "llm-config"\n'
 
 
 def write(folder: Path, text: str) -> Path:
@@ -28,41 +30,62 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_without_a_table_the_runbooks_namespace_and_labels_are_taken(tmp_path: Path) -> None:
-    system = load(write(tmp_path, "[systems.config-manager]\n")).systems["config-manager"]
-    assert system.cluster is not None
-    assert system.cluster.namespace == "llm-config"
-    assert system.cluster.components["api"] == "app=llm-config-manager"
-    assert system.discovered
+def cluster_of(system: System) -> Cluster:
+    found = system.place.held_as(Cluster)
+    assert found is not None
+    return found
+
+
+PORTS = "[systems.config-manager.components.api]\nports = { http = 8080 }\n"
+
+
+def test_without_a_table_nobody_knows_where_the_pods_are(tmp_path: Path) -> None:
+    system = load(write(tmp_path, PORTS)).systems["config-manager"]
+    assert system.place.settings is None
+    assert not system.api.discovered
+
+
+def test_a_system_has_a_table_of_its_own_above_the_files(tmp_path: Path) -> None:
+    own = """[systems.a]
+[systems.config-manager.kubernetes]
+context = "other"
+components = { postgres = { workload = "statefulsets/postgres", namespace = "database" } }
+"""
+    text = NAMED + 'context = "staging"\ncomponents = { api = { workload = "deployments/config" } }\n' + own
+    cluster = cluster_of(load(write(tmp_path, text.replace("[systems.a]\n", ""))).systems["config-manager"])
+    assert (cluster.namespace, cluster.context) == ("llm-config", "other")
+    assert cluster.components == {
+        "api": Workload("llm-config", "deployments/config"),
+        "postgres": Workload("database", "statefulsets/postgres"),
+    }
+    assert cluster.namespace_of("postgres") == "database"
 
 
 def test_instances_that_are_named_are_not_discovered(tmp_path: Path) -> None:
-    text = '[[systems.config-manager.api.instances]]\nname = "public"\nurl = "http://config.example.com"\n'
-    assert not load(write(tmp_path, text)).systems["config-manager"].discovered
+    named = '[[systems.config-manager.components.api.instances]]\nname = "public"\nurl = "http://config.example.com"\n'
+    assert not load(write(tmp_path, NAMED + PORTS + named)).systems["config-manager"].api.discovered
 
 
 def test_an_address_for_users_stands_beside_the_pods_and_does_not_replace_them(tmp_path: Path) -> None:
-    text = '[systems.config-manager.api]\nurl = "http://config.example.com"\n'
+    text = NAMED + PORTS + 'url = "http://config.example.com"\n'
     system = load(write(tmp_path, text)).systems["config-manager"]
     assert system.entry is not None
     assert system.entry.url == "http://config.example.com"
-    assert system.discovered
+    assert system.api.discovered
     assert system.instances == ()
 
 
 @pytest.mark.parametrize("reference", ['"k/config"', '{ file = "k/config" }'])
 def test_a_kubeconfig_is_found_from_the_environment_file(tmp_path: Path, reference: str) -> None:
-    text = f"[kubernetes]\nkubeconfig = {reference}\n[systems.config-manager]\n"
-    cluster = load(write(tmp_path, text)).systems["config-manager"].cluster
-    assert cluster is not None
+    text = f"{NAMED}kubeconfig = {reference}\n[systems.config-manager]\n"
+    cluster = cluster_of(load(write(tmp_path, text)).systems["config-manager"])
     assert cluster.kubeconfig == tmp_path / "k" / "config"
 
 
 def test_a_kubeconfig_is_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAGING_KUBECONFIG", "/some/where")
-    text = '[kubernetes]\nkubeconfig = { env = "STAGING_KUBECONFIG" }\n[systems.config-manager]\n'
-    cluster = load(write(tmp_path, text)).systems["config-manager"].cluster
-    assert cluster is not None
+    text = NAMED + 'kubeconfig = { env = "STAGING_KUBECONFIG" }\n[systems.config-manager]\n'
+    cluster = cluster_of(load(write(tmp_path, text)).systems["config-manager"])
     assert cluster.kubeconfig == Path("/some/where")
 
 
@@ -72,7 +95,16 @@ def test_a_kubeconfig_is_named_by_a_variable(tmp_path: Path, monkeypatch: pytest
         ('namespce = "x"', "kubernetes.namespce: unknown key"),
         ('namespace = "Not A Name"', "kubernetes.namespace"),
         ('reach = "proxy"', "kubernetes.reach: expected 'port-forward' or 'address'"),
-        ('kubeconfig = { env = "NOT_SET_ANYWHERE" }', "environment variable NOT_SET_ANYWHERE is not set"),
+        ('context = "x"', "kubernetes.namespace: missing"),
+        (
+            'namespace = "x"\ncomponents = { api = { workload = "llm-config" } }',
+            "kubernetes.components.api.workload: ",
+        ),
+        ('namespace = "x"\ncomponents = { api = {} }', "expected workload = "),
+        (
+            'namespace = "x"\nkubeconfig = { env = "NOT_SET_ANYWHERE" }',
+            "environment variable NOT_SET_ANYWHERE is not set",
+        ),
     ],
 )
 def test_a_mistake_in_the_table_is_told(tmp_path: Path, table: str, told: str) -> None:
@@ -81,7 +113,7 @@ def test_a_mistake_in_the_table_is_told(tmp_path: Path, table: str, told: str) -
 
 
 def test_without_a_cluster_every_capability_is_missing_with_the_reason() -> None:
-    found = platform_of(System("config-manager", "kubernetes")).can(Lists)  # type: ignore[type-abstract] # by its type
+    found = platform_of(System("config-manager", Place("kubernetes"))).can(Lists)  # type: ignore[type-abstract] # by its type
     assert isinstance(found, Missing)
     assert "[kubernetes]" in found.reason
 
@@ -124,7 +156,7 @@ LABELS = {"api": "app=web", "postgres": "app==db", "redis": "app = cache", "othe
     ],
 )
 def test_components_under_one_label_are_asked_for_together(component: str, asked: str) -> None:
-    assert widest(LABELS[component], LABELS) == asked
+    assert widest(LABELS[component], LABELS.values()) == asked
 
 
 def test_what_a_round_shares_is_read_once_and_so_is_the_reason_why_it_cannot() -> None:

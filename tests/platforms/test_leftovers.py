@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from drillbook.accepts import kubernetes
-from drillbook.model import CannotObserve, Cluster, Facts, Finding, Outcome, System, Target
+from drillbook.model import CannotObserve, Component, Facts, Finding, Outcome, Place, System, Target
 from drillbook.platforms.kubernetes import KubernetesPlatform
+from drillbook.platforms.kubernetes.settings import Cluster, Workload
 from drillbook.probes.kubernetes import Pods
 
 from .small_api import APP, Pod, being_deleted, cluster_of, evicted, finished, pod
@@ -35,8 +36,8 @@ def play(tmp_path: Path) -> Iterator[Play]:
             folder = tmp_path / str(len(list(tmp_path.iterdir())))
             folder.mkdir()
             kubeconfig = stack.enter_context(cluster_of(pods, folder))
-            cluster = Cluster("here", kubeconfig, components={"api": f"app={APP}"})
-            return System("config-manager", "kubernetes", cluster=cluster)
+            cluster = Cluster("here", kubeconfig, components={"api": Workload("here", selector=f"app={APP}")})
+            return System("config-manager", Place("kubernetes", cluster))
 
         yield system
 
@@ -56,7 +57,11 @@ def test_leftovers_are_not_replicas(play: Play, left: list[Pod]) -> None:
     assert found.outcome is Outcome.MET
     assert all(one["metadata"]["name"] in found.observed for one in left), "they are shown"
     platform = KubernetesPlatform(system)
-    assert [one.name for one in platform.discover()] == ["copy-0", "copy-1", "copy-2"]
+    assert [one.name for one in platform.discover(Component("api", ports={"http": 8080}))] == [
+        "copy-0",
+        "copy-1",
+        "copy-2",
+    ]
     running = [state.name for state in platform.list_instances() if state.running]
     assert running == ["copy-0", "copy-1", "copy-2"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from drillbook.environment import load
-from drillbook.faults import FaultSession, Refusal
+from drillbook.faults import FaultSession, Refusal, spot_of
 from drillbook.journal import Journal
 from drillbook.platforms import KeepsClaim
 from drillbook.polling import wait_until
@@ -86,7 +86,7 @@ def test_another_runner_finds_the_fault_and_undoes_it(
 
     monkeypatch.setenv("DRILLBOOK_STATE_DIR", str(tmp_path / "state"))
     journal = Journal(tmp_path, Redactor())
-    refused = FaultSession.open(load(ground.file), "lab", "config-manager", journal=journal)
+    refused = FaultSession.open(load(ground.file), "lab", spot_of(ground.load()), journal=journal)
     journal.close()
     assert isinstance(refused, Refusal)
     assert "lab is held by" in refused.reason or "lab has leftovers" in refused.reason

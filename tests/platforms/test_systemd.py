@@ -17,9 +17,10 @@ import tomli_w
 from drillbook.faults import KillInstance, PauseInstance, StopInstance
 from drillbook.faults import families as _families
 from drillbook.faults.undo import Undo, perform
-from drillbook.model import CannotObserve, SystemdHost
+from drillbook.model import CannotObserve
 from drillbook.platforms import KeepsClaim, Kills, Lists, Missing, Pauses, ReadsLogs, Starts, Stops, platform_of
 from drillbook.platforms.systemd.platform import Units
+from drillbook.platforms.systemd.settings import SystemdHost
 from drillbook.polling import wait_until
 
 from ..controls.packs import Pack, packs, prove
@@ -179,7 +180,7 @@ def test_a_claim_that_we_may_not_see_is_not_no_claim(calm: Host) -> None:
 
 
 def test_a_missing_unit_is_not_met_and_not_a_broken_eye(host: Host) -> None:
-    where = host.system.systemd
+    where = host.system.place.held_as(SystemdHost)
     assert where is not None
     from dataclasses import replace  # noqa: PLC0415
 

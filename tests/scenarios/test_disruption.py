@@ -21,14 +21,14 @@ from drillbook.polling import wait_until
 from ..running import Run, disrupt, run
 from .stories import CRASH, DRILL, SHUTDOWN, kinds, leftovers, start, states
 
-LIMITED = "[systems.config-manager.api]\nmax_rps"
+LIMITED = "[systems.config-manager.components.api]\nmax_rps"
 
 
 @pytest.fixture
 def environment(lab_environment: Path, tmp_path: Path) -> Path:
     """A copy of the lab's environment file that a test may change."""
     path = tmp_path / "environment.toml"
-    path.write_text(lab_environment.read_text() + "\n[objectives]\nrto_s = 30\nrpo_s = 0\n")
+    path.write_text(lab_environment.read_text() + '\n[systems.config-manager.objectives."*"]\nrto_s = 30\nrpo_s = 0\n')
     return path
 
 
@@ -48,7 +48,7 @@ def pytest_on(environment: Path, *arguments: str, reports: Path) -> Run:
         (('name = "lab"', 'name = "other"'), ("--disrupt=other",), "names lab, local, not other"),
         (("instances = 4", "instances = 0"), ("--disrupt=lab",), "at most 0 may be"),
         (("share = 1.0", "share = 0.4"), ("--disrupt=lab",), "at most 0.40 may be"),
-        (("[mutations]\nallowed = true", "[mutations]\nallowed = false"), ("--disrupt=lab",), "its clients write"),
+        (("mutations]\nallowed = true", "mutations]\nallowed = false"), ("--disrupt=lab",), "its clients write"),
         (("[disruption]", f"{LIMITED} = 5\n[disruption]"), ("--disrupt=lab",), "need 8 requests a second"),
     ],
 )

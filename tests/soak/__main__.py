@@ -109,7 +109,9 @@ def main() -> None:
 def with_objectives(environment: Path, folder: Path) -> Path:
     """Return a copy of an environment file that states the objectives which a drill is judged by."""
     copy = folder / "environment.toml"
-    copy.write_text(environment.read_text("utf-8") + "\n[objectives]\nrto_s = 60\nrpo_s = 0\n", "utf-8")
+    copy.write_text(
+        environment.read_text("utf-8") + '\n[systems.config-manager.objectives."*"]\nrto_s = 60\nrpo_s = 0\n', "utf-8"
+    )
     return copy
 
 

@@ -271,7 +271,7 @@ def down(environment: Path) -> list[str]:
 def keys_left(environment: Path) -> int:
     """Count the keys of any run, in the database itself."""
     systems = tomllib.loads(environment.read_text("utf-8"))["systems"]
-    address = Path(systems["config-manager"]["postgres"]["url"]["file"]).read_text("utf-8").strip()
+    address = Path(systems["config-manager"]["components"]["postgres"]["url"]["file"]).read_text("utf-8").strip()
     with psycopg.connect(address) as connection:
         row = connection.execute("SELECT count(*) FROM config_entries WHERE key LIKE %s", [OUR_KEYS]).fetchone()
     assert row is not None

@@ -24,7 +24,7 @@ def test_a_step_of_the_wall_clock_changes_no_figure_and_ends_no_lease(
     environment = tmp_path / "environment.toml"
     condition = "[disruption]\nabort_when = { bad_share = 0.99, over_s = 5 }"
     text = lab_environment.read_text().replace("[disruption]", condition, 1)
-    environment.write_text(text + "\n[objectives]\nrto_s = 30\nrpo_s = 0\n")
+    environment.write_text(text + '\n[systems.config-manager.objectives."*"]\nrto_s = 30\nrpo_s = 0\n')
     hit = set_clock(step_s)
     storm = Storm("clock", (hit,), (IN_HARM,), (0,))
 

@@ -193,9 +193,9 @@ exit statuses: 0 all MET   1 something NOT_MET   10 something UNKNOWN   11 nothi
 
 def _lab(arguments: list[str]) -> int:
     """Hand over to the lab's own program."""
-    from .. import labs  # noqa: PLC0415 - only this command needs it
+    from .. import carried  # noqa: PLC0415 - only this command needs it
 
-    command, environment = labs.command(*arguments)
+    command, environment = carried.lab_command(*arguments)
     sys.stdout.flush()
     os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
 

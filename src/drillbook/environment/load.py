@@ -99,8 +99,9 @@ def load(
     Raises:
         BadEnvironment: with every problem found, before anything is contacted.
     """
-    raw = _read(path)
-    for table, below in _labs_below([_read(one) for one in lab_environments]).items():
+    labs = _labs_below([_read(one) for one in lab_environments])
+    raw = _spread(_read(path), labs.get("systems", {}))
+    for table, below in labs.items():
         raw = {**raw, table: _merged(below, raw.get(table, {}))}
     file, tables = _checked(raw, path)
     resolver = Resolver(path.parent)
@@ -133,42 +134,50 @@ def located(environment: Environment) -> Environment:
     return replace(environment, systems=systems)
 
 
+def _spread(raw: dict[str, Any], of_labs: Iterable[str]) -> dict[str, Any]:
+    """Return the file with its platform's table in each of its systems: a system's own keys stand above the file's.
+
+    Args:
+        raw: the file.
+        of_labs: the systems that labs bring; what the file says for all its systems stands above what they bring.
+    """
+    platform, systems = raw.get("platform"), raw.get("systems", {})
+    if not isinstance(platform, str) or not isinstance(systems, dict) or not isinstance(raw.get(platform), dict):
+        return raw
+    shared = raw[platform]
+    names = {**{name: {} for name in of_labs}, **systems}
+    spread = {
+        name: {**one, platform: _merged(shared, one.get(platform, {}))} if isinstance(one, dict) else one
+        for name, one in names.items()
+    }
+    return {**{key: value for key, value in raw.items() if key != platform}, "systems": spread}
+
+
 def _checked(raw: dict[str, Any], path: Path) -> tuple[EnvironmentFile, Tables]:
     """Return the file, and the tables that platforms and kinds hold. Raises BadEnvironment."""
-    platform = raw.get("platform")
-    ours, theirs = _parted(raw, platform)
+    ours, of_platform = _parted(raw)
     try:
         file = EnvironmentFile.model_validate(ours)
     except ValidationError as error:
         raise BadEnvironment(path, from_validation(error, EnvironmentFile)) from None
-    if file.platform not in platforms.known():
-        listed = ", ".join(platforms.known())
-        said = f'expected one of {listed}, found "{file.platform}"{nearest(file.platform, platforms.known())}'
+    known = platforms.known()
+    if file.platform not in known:
+        said = f'expected one of {", ".join(known)}, found "{file.platform}"{nearest(file.platform, known)}'
         raise BadEnvironment(path, [f"platform: {said}"])
-    return file, tables_of(file, theirs)
+    return file, tables_of(file, of_platform)
 
 
-def _parted(raw: dict[str, Any], platform: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the file without its platform's tables, and for each system the platform's table.
-
-    A system's own stands above the file's, key by key. None where there is neither.
-    """
-    systems = raw.get("systems")
+def _parted(raw: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the file without its platform's tables, and these by system."""
+    platform, systems = raw.get("platform"), raw.get("systems")
     if not isinstance(platform, str) or not isinstance(systems, dict):
         return raw, {}
-    shared = raw.get(platform)
-    found: dict[str, Any] = {}
-    for name, system in systems.items():
-        own = system.get(platform) if isinstance(system, dict) else None
-        if isinstance(shared, dict) and isinstance(own, dict):
-            found[name] = _merged(shared, own)
-        else:
-            found[name] = shared if own is None else own
     plain = {
         name: {key: value for key, value in one.items() if key != platform} if isinstance(one, dict) else one
         for name, one in systems.items()
     }
-    return {**{key: value for key, value in raw.items() if key != platform}, "systems": plain}, found
+    tables = {name: one.get(platform) for name, one in systems.items() if isinstance(one, dict)}
+    return {**raw, "systems": plain}, tables
 
 
 def _facts(

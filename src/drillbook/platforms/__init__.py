@@ -30,7 +30,7 @@ from .capabilities import (
     Usage,
     named,
 )
-from .choose import border_of, discovered, known, offered_by, pinned, place_at, platform_of
+from .choose import border_of, discovered, known, lab_on, offered_by, pinned, place_at, platform_of
 from .claims import Changed, KeepsClaim, Kept
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "border_of",
     "discovered",
     "known",
+    "lab_on",
     "named",
     "offered_by",
     "pinned",

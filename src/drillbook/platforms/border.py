@@ -54,6 +54,19 @@ class Border:
     """Whether it can see nothing without one."""
 
 
+@dataclass(frozen=True, slots=True)
+class LabOn:
+    """Where the lab of a platform is found, and how a run brings up one of its own: ``LAB`` of ``lab.py``."""
+
+    running: Callable[[str], Path | None]
+    """Returns the environment file of the lab of a system that is up, or None."""
+    says: str = ""
+    """What is shown meanwhile; empty where a run never brings one up by itself."""
+    options: tuple[str, ...] = ()
+    """For the lab's own program."""
+    limit_s: float = 60.0
+
+
 def text(data: Data, key: str) -> str:
     """Return a text. Raises BadPlace."""
     found = data.get(key)

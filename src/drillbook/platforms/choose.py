@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from dataclasses import replace
 from functools import cache
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..model import Json
-    from .border import Border
+    from .border import Border, LabOn
 
 
 class _PlatformOfSystem(Platform, Protocol):
@@ -47,6 +48,12 @@ def offered_by(platform: str) -> frozenset[Any]:
 def border_of(platform: str) -> Border:
     """Return what a platform brings for its table of an environment file."""
     return cast("Border", importlib.import_module(f"{__package__}.{_checked(platform)}.settings").BORDER)
+
+
+def lab_on(platform: str) -> LabOn | None:
+    """Return how the lab of a platform is found; None where there is none."""
+    name = f"{__package__}.{_checked(platform)}.lab"
+    return cast("LabOn", importlib.import_module(name).LAB) if importlib.util.find_spec(name) else None
 
 
 def pinned(system: System) -> dict[str, Json]:

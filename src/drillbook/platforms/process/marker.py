@@ -33,5 +33,6 @@ class MarkerFile:
             text = self._path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise CannotObserve(f"the marker {self._path}: {why}", hint=HINT) from None
+            hint = "on the target, write the names into it that it may be disrupted as, one a line"
+            raise CannotObserve(f"the marker {self._path}: {why}", hint=hint) from None
         return frozenset(filter(None, (line.strip() for line in text.split("\n"))))
