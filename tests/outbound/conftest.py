@@ -95,9 +95,8 @@ def load(tmp_path: Path) -> Load:
 
     def from_text(text: str) -> System:
         path = tmp_path / "x.toml"
-        path.write_text(
-            f'name = "x"\nplatform = "process"\n[load]\nmax_rps = 50\n[systems.config-manager]\nmutations.allowed = true\n{text}'
-        )
+        head = 'name = "x"\nplatform = "process"\n[load]\nmax_rps = 50\n'
+        path.write_text(f"{head}[systems.config-manager]\nmutations.allowed = true\n{text}")
         return environment.load(path).systems["config-manager"]
 
     return from_text
