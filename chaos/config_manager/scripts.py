@@ -58,4 +58,6 @@ def _stop_everything(system: System) -> Sequence[Fault]:
 GRACEFUL = Script(SYSTEM, _stop_one, TRAFFIC, STEADY, GRACEFUL_STOP)
 SIGKILL = Script(SYSTEM, _kill_one, TRAFFIC, STEADY, CRASH)
 LOST_CACHE = Script(SYSTEM, _kill_cache, TRAFFIC, STEADY, CACHE_LOSS)
-RESTART_ALL = Script(SYSTEM, _stop_everything, TRAFFIC, STEADY, FULL_RESTART, outage_expected=True)
+RESTART_ALL = Script(
+    SYSTEM, _stop_everything, TRAFFIC, STEADY, FULL_RESTART, objective="full-restart", outage_expected=True
+)

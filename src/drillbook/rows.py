@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from . import carried
 from .rounds import Case
+from .tables import BadEnvironment, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from .environment import Environment
     from .model import Criterion
 
 _PREFIX = "_drillbook_"
@@ -51,6 +53,38 @@ def tests() -> dict[tuple[str, str], str]:
                 if name.startswith("test_"):
                     where = f"{kind}/{'/'.join(inside)}.py::{name}"
                     found |= {key: where for key in _declared(function) if key not in found}
+    return found
+
+
+def check_objectives(environment: Environment) -> None:
+    """See that every objective of an environment is some scenario's.
+
+    Raises:
+        BadEnvironment: one is not: its drill would be judged by another.
+    """
+    named = [(system, name) for system, facts in environment.facts.items() for name in facts.objectives]
+    if not named:
+        return  # what the scenarios declare is imported for those who name an objective
+    known = _objectives()
+    problems = [
+        f"systems.{system}.objectives.{name}: no scenario is judged by it{nearest(name, known.get(system, ()))};"
+        f' known: {", ".join(sorted(known.get(system, ()))) or "none"}, and "*" for all others'
+        for system, name in named
+        if name not in known.get(system, ())
+    ]
+    if problems:
+        raise BadEnvironment(environment.path, problems)
+
+
+def _objectives() -> dict[str, set[str]]:
+    """Return the names of the objectives that scenarios are judged by, by system."""
+    tests()  # imports their modules
+    found: dict[str, set[str]] = {}
+    for module in [one for name, one in sys.modules.items() if name.startswith(f"{_PREFIX}chaos.")]:
+        for function in vars(module).values():
+            for mark in getattr(function, "pytestmark", []):
+                if mark.name == "scenario" and mark.args[0].objective != "*":
+                    found.setdefault(mark.args[0].system, set()).add(mark.args[0].objective)
     return found
 
 

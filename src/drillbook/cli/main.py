@@ -19,11 +19,12 @@ examples:
   drillbook chaos --env staging --disrupt staging   inject faults under traffic, undo them, judge what clients saw
   drillbook recover --env staging                   undo what a dead run has left behind
   drillbook clean --env staging                     delete the test keys that such runs have left
+  drillbook env check staging.toml                  say whether an environment file is in order; contact nothing
   drillbook faults                                  what harm can be done, where, and what takes it back
   drillbook lab up                                  keep the practice range running on this machine
   drillbook report latest                           show what the newest run found
   drillbook judge latest --json                     judge its saved observations again; nothing is contacted
-  drillbook trace config-manager                    which statement is held by which test, and which waits
+  drillbook trace                                   which statement is held by which test, and which waits
 
 exit statuses of a gate:
   0 all MET   1 something NOT_MET   10 something UNKNOWN, nothing NOT_MET   11 nothing was judged
@@ -81,6 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     faults.add_argument("family", nargs="*", help="families (all)")
     faults.add_argument("--json", action="store_true", help="print them as JSON")
     faults.set_defaults(run=_faults)
+    env = commands.add_parser("env", help="environment files: check FILE, schema; contacts nothing")
+    what = env.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    checked = what.add_parser("check", help="say whether a file is in order, with every problem; contacts nothing")
+    checked.add_argument("name", metavar="NAME|FILE", help="the environment, or its file")
+    checked.set_defaults(run=_env_check)
+    what.add_parser("schema", help="print the JSON Schema of environment files, for editors").set_defaults(
+        run=_env_schema
+    )
     commands.add_parser("lab", help="the practice range on this machine: up, status, logs, down")
     for name, run, text in (
         ("report", _report, "show a finished run again"),
@@ -171,8 +180,8 @@ usage: drillbook gate  --env NAME|FILE [options] [pytest options]
        drillbook load  --env NAME|FILE --disrupt NAME [options] [pytest options]
 
 gate judges an environment by the runbooks' statements: MET, NOT_MET or UNKNOWN, each with its evidence. It is
-read-only unless the environment file allows writes under [mutations]. chaos injects faults under traffic, and load
-sends load; both ask for [disruption] or [load] in the environment file and for its name once more: --disrupt NAME.
+read-only unless the environment file allows a system's mutations. chaos injects faults under traffic, and load sends
+load; both ask for [disruption] or [load] in the environment file and for its name once more: --disrupt NAME.
 
   --env NAME|FILE          environments/NAME.toml here, or a path to an environment file
   -m preflight             judge what must hold before the deploy (default: -m smoke, after it)
@@ -189,6 +198,18 @@ sends load; both ask for [disruption] or [load] in the environment file and for 
 exit statuses: 0 all MET   1 something NOT_MET   10 something UNKNOWN   11 nothing was judged
   4 bad arguments, or a run that could not begin   3 evidence was lost   2 ended by a signal   5 nothing was collected
 """
+
+
+def _env_check(options: argparse.Namespace) -> int:
+    from .environments import check  # noqa: PLC0415 - only this command needs it
+
+    return check(options.name)
+
+
+def _env_schema(_options: argparse.Namespace) -> int:
+    from .environments import schema  # noqa: PLC0415 - as above
+
+    return schema()
 
 
 def _lab(arguments: list[str]) -> int:

@@ -11,7 +11,7 @@ from .secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """What a client trusts and shows in TLS, in the words of Prometheus' ``tls_config``.
+    """What a client trusts and shows in TLS, in the words of the usual ``tls_config``.
 
     There is no way to skip the verification: a verdict about an unverified server would be one about anybody.
     """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .. import catalogue, labs
+from .. import catalogue, labs, rows
 from ..environment import BadEnvironment, Environment, known, load, locate, located
 from ..journal import CannotKeep, Journal, new_run
 from ..journal.events import StatementJudged, StatementNotJudged
@@ -304,13 +304,15 @@ class Gate:
     def _load(self, lab_environments: Iterable[Path] = ()) -> Environment:
         assert self.options.environment is not None
         try:
-            return load(
+            found = load(
                 locate(self.options.environment),
                 lab_environments=lab_environments,
                 expect_version=self.options.expect_version,
             )
+            rows.check_objectives(found)
         except BadEnvironment as bad:
             raise pytest.UsageError(str(bad)) from None
+        return found
 
     def _join(self, worker: workers.Worker) -> None:
         """In an xdist worker: take part in the controller's run."""
