@@ -199,7 +199,7 @@ def _wait_for(lab: Lab, app: str, count: int) -> None:
 def counted(lab: Lab, folder: Path) -> Iterator[tuple[Path, Path]]:
     """Put a proxy before the API; give the environment file that leads there, and where it writes what is asked."""
     facts = tomllib.loads(lab.environment.read_text("utf-8"))
-    config = json.loads(Path(facts["kubernetes"]["kubeconfig"]).read_text("utf-8"))
+    config = json.loads(Path(facts["systems"]["config-manager"]["kubernetes"]["kubeconfig"]).read_text("utf-8"))
     place = config["clusters"][0]["cluster"]
     authority, log = folder / "ca.pem", folder / "asked.txt"
     authority.write_bytes(base64.b64decode(place["certificate-authority-data"]))
@@ -212,7 +212,7 @@ def counted(lab: Lab, folder: Path) -> Iterator[tuple[Path, Path]]:
         (folder / "kubeconfig").touch(mode=0o600)
         (folder / "kubeconfig").write_text(json.dumps(config), "utf-8")
         environment = folder / "counted.toml"
-        facts["kubernetes"]["kubeconfig"] = str(folder / "kubeconfig")
+        facts["systems"]["config-manager"]["kubernetes"]["kubeconfig"] = str(folder / "kubeconfig")
         environment.write_text(tomli_w.dumps(facts), "utf-8")
         yield environment, log
     finally:

@@ -29,7 +29,7 @@ def api_says(
     With ``since``, only what is asked for from this resource version on is answered so.
     """
     facts = tomllib.loads(environment.read_text("utf-8"))
-    config = json.loads(Path(facts["kubernetes"]["kubeconfig"]).read_text("utf-8"))
+    config = json.loads(Path(facts["systems"]["config-manager"]["kubernetes"]["kubeconfig"]).read_text("utf-8"))
     place = config["clusters"][0]["cluster"]
     tls = ssl.create_default_context(cadata=base64.b64decode(place["certificate-authority-data"]).decode())
     host, _, port = place["server"].removeprefix("https://").partition(":")
@@ -62,7 +62,7 @@ def api_says(
         kubeconfig, copy = folder / "proxied.kubeconfig", folder / "proxied.toml"
         kubeconfig.touch(mode=0o600)
         kubeconfig.write_text(json.dumps(config), "utf-8")
-        facts["kubernetes"]["kubeconfig"] = str(kubeconfig)
+        facts["systems"]["config-manager"]["kubernetes"]["kubeconfig"] = str(kubeconfig)
         copy.write_text(tomli_w.dumps(facts), "utf-8")
         try:
             yield copy

@@ -68,7 +68,7 @@ class Cluster:
     def system(self, account: str = "gate", **table: str) -> System:
         """Return the system as an environment file gives it, seen by ``gate``, ``drill``, or ``tester``: who tests."""
         facts = tomllib.loads((self.folder / "environment.toml").read_text("utf-8"))
-        where = facts["kubernetes"]
+        where = facts["systems"]["config-manager"]["kubernetes"]
         del where["acts_with"]
         if account == "tester":
             del where["kubeconfig"]

@@ -269,7 +269,7 @@ def _blind(folder: Path, host: str) -> Path:
     path = folder / "blind.toml"
     path.write_text(
         f'name = "blind"\nplatform = "compose"\n[compose]\nproject = "llm-config"\nhost = "{host}"\n'
-        "[systems.config-manager]\n"
+        "[systems.config-manager.components.api]\nports = { http = 8080, metrics = 9090 }\n"
     )
     return path
 

@@ -270,8 +270,10 @@ def environment_at(folder: Path, kubeconfig: str) -> Path:
     path = folder / "environment.toml"
     path.write_text(
         f'name = "broken-eye"\nplatform = "kubernetes"\n[kubernetes]\nkubeconfig = "{kubeconfig}"\n'
-        '[systems.config-manager]\npostgres = { url = "postgresql://postgres/x", through = "platform" }\n'
-        'redis = { url = "redis://redis-0.redis/0", through = "platform" }\n',
+        'namespace = "llm-config"\ncomponents = { api = { workload = "deployments/llm-config-manager" } }\n'
+        "[systems.config-manager.components]\napi = { ports = { http = 8080, metrics = 9090 } }\n"
+        'postgres = { kind = "postgres", url = "postgresql://postgres/x", through = "platform" }\n'
+        'redis = { kind = "redis", url = "redis://redis-0.redis/0", through = "platform" }\n',
         "utf-8",
     )
     return path

@@ -63,6 +63,9 @@ def test_cpu_times_of_ps_are_seconds(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1:9999", "tcp://127.0.0.1/copies", "tcp://127.0.0.1:9999"])
 def test_a_balancer_is_named_by_address_and_backend(address: str, tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
-    path.write_text(f'name = "x"\nplatform = "compose"\n[compose]\nproject = "p"\nbalancer = "{address}"\n', "utf-8")
-    with pytest.raises(BadEnvironment, match=r"compose\.balancer"):
+    path.write_text(
+        'name = "x"\nplatform = "compose"\n'
+        f'[systems.config-manager.compose]\nproject = "p"\nbalancers.api = "{address}"\n'
+    )
+    with pytest.raises(BadEnvironment, match=r"compose\.balancers\.api"):
         load(path)
