@@ -23,6 +23,7 @@ reason = 'r'
 owner = 'o'
 expires = 2099-01-01
 """
+OUTSIDE = HEAD.replace("process", "address") + "[systems.config-manager]\n"
 API = HEAD + "[systems.config-manager.api]\nurl = 'https://h'\n"
 
 
@@ -68,6 +69,15 @@ def problems(tmp_path: Path, text: str) -> str:
         (
             HEAD + "[systems.config-manager.redis]\nurl = 3\n",
             'redis.url: expected a text, or where to find it: { env = "NAME" } or { file = "path" }, found 3',
+        ),
+        (OUTSIDE, 'systems.config-manager.api.url: missing; platform = "address" sees nothing that has no address'),
+        (
+            OUTSIDE + "[systems.config-manager.redis]\nurl = 'redis://h'\nthrough = 'platform'\n",
+            "systems.config-manager.redis.through: expected an address that can be reached from here; platform = ",
+        ),
+        (
+            "name = 'x'\nplatform = 'address'\n[lab]\nsystems = ['config-manager']\n",
+            'lab: expected no lab beside platform = "address"; a lab runs on a platform',
         ),
         (HEAD + "[objectives]\nbad_after_ms = 0\n", "objectives.bad_after_ms: expected "),
         (API + "tls = { ca_file = 'absent.pem' }\n", "api.tls.ca_file: expected a file that can be read, found "),

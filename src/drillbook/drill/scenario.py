@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import clock, timeline
+from ..applicable import not_about
 from ..faults import INTERRUPTS, AbortWatch, Fault, FaultSession, Injection, StopInstance, over
 from ..journal.events import ClockStepped, SteadyStateSeen, StepVerified
 from ..model import CannotObserve, Criterion, Observation, Outcome, System, Verdict, judge
@@ -91,7 +92,7 @@ class Scenario:
     @property
     def rows(self) -> tuple[Criterion[Any], ...]:
         """What is judged here: those rows of the script that speak of this platform."""
-        return held_on(self.script, self.system.platform)
+        return held_on(self.script, self.system)
 
     @property
     def directory(self) -> Path:
@@ -324,9 +325,9 @@ class Scenario:
         ]
 
 
-def held_on(script: Script, platform: str) -> tuple[Criterion[Any], ...]:
-    """Return the rows of a script that speak of a platform."""
-    return tuple(row for row in script.holds if platform in row.platforms)
+def held_on(script: Script, system: System) -> tuple[Criterion[Any], ...]:
+    """Return the rows of a script that speak of a system as its environment has it."""
+    return tuple(row for row in script.holds if not_about(row, system.platform) is None)
 
 
 def prepare(script: Script, environment: Environment) -> Sequence[Fault]:

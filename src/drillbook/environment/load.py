@@ -15,6 +15,7 @@ from ..platforms import discovered
 from .access import access, tls_above, unused_tls
 from .apart import not_apart
 from .databases import unusable_postgres, unusable_redis
+from .outside import not_from_outside
 from .problems import BadEnvironment, from_validation, nearest
 from .secrets import Resolver
 from .settings import DisruptionSettings, EnvironmentFile, KubernetesSettings, SystemSettings
@@ -114,7 +115,7 @@ def load(
     for proxy in outbound.proxies():
         for text in (proxy.password, *proxy.headers.values()):
             resolver.hide(text.removeprefix("Basic "), "proxy")
-    problems = _unknown_names(file) + _unused_tls(file) + not_apart(file)
+    problems = _unknown_names(file) + _unused_tls(file) + not_apart(file) + not_from_outside(file)
     waivers = _waivers(file, problems)
     namespace = file.mutations.namespace if file.mutations.allowed else None
     systems = {name: _system(name, settings, file, resolver, path) for name, settings in file.systems.items()}

@@ -282,7 +282,7 @@ class EnvironmentFile(Strict):
     """The whole file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
-    platform: Literal["process", "compose", "kubernetes", "systemd"]
+    platform: Literal["process", "compose", "kubernetes", "systemd", "address"]
     compose: ComposeSettings | None = None
     clock_skew_s: Seconds = 2.0
     lab: LabSettings | None = None

@@ -111,12 +111,14 @@ _WRITERS: dict[str, Callable[[System], dict[str, Json]]] = {
     "compose": _write_compose,
     "systemd": _write_systemd,
     "kubernetes": _write_kubernetes,
+    "address": lambda _system: {},
 }
 _READERS: dict[str, Callable[[str, Data], System]] = {
     "process": _read_process,
     "compose": _read_compose,
     "systemd": _read_systemd,
     "kubernetes": _read_kubernetes,
+    "address": lambda name, _data: System(name, "address"),
 }
 
 

@@ -29,7 +29,7 @@ from .capabilities import (
     Usage,
     named,
 )
-from .choose import PLATFORMS, discovered, offered_by, platform_of
+from .choose import PLATFORMS, discovered, offered_by, platform_of, sees_from_outside
 from .claims import Changed, KeepsClaim, Kept
 
 __all__ = [
@@ -67,4 +67,5 @@ __all__ = [
     "named",
     "offered_by",
     "platform_of",
+    "sees_from_outside",
 ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ..model import CannotObserve, Instance, System, Tls
-from .capabilities import Discovers, Missing, Platform
+from .capabilities import Discovers, Lists, Missing, Platform
 
 
 class _PlatformOfSystem(Platform, Protocol):
@@ -18,7 +18,7 @@ class _PlatformOfSystem(Platform, Protocol):
     def __init__(self, system: System) -> None: ...
 
 
-PLATFORMS = ("process", "compose", "systemd", "kubernetes")
+PLATFORMS = ("process", "compose", "systemd", "kubernetes", "address")
 
 
 def platform_of(system: System) -> Platform:
@@ -29,6 +29,11 @@ def platform_of(system: System) -> Platform:
 def offered_by(platform: str) -> frozenset[Any]:
     """Return the capabilities that a platform has where all rights and settings are there; contacts nothing."""
     return _class_of(platform).OFFERS
+
+
+def sees_from_outside(platform: str) -> bool:
+    """Say whether nothing is known of what runs a system: all that can be seen has an address in the file."""
+    return Lists not in offered_by(platform)
 
 
 def _class_of(platform: str) -> type[_PlatformOfSystem]:
@@ -48,6 +53,10 @@ def _class_of(platform: str) -> type[_PlatformOfSystem]:
         from .systemd.platform import SystemdPlatform  # noqa: PLC0415 - as above
 
         return SystemdPlatform
+    if platform == "address":
+        from .address.platform import AddressPlatform  # noqa: PLC0415 - as above
+
+        return AddressPlatform
     raise ValueError(f"unknown platform {platform!r}")
 
 

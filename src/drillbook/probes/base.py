@@ -26,6 +26,10 @@ class ReadingProbe(Generic[V]):
         """The probe with all its fields: equal probes share one observation."""
         return repr(self)
 
+    def blind(self, system: System) -> str | None:  # noqa: ARG002 - subclasses that need a platform, or an address, ask
+        """Return why it can never look at this system, by the environment file alone; nothing hinders most probes."""
+        return None
+
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return what to read. Subclasses say."""
         raise NotImplementedError

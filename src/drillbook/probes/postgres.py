@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..model import CannotObserve, Secret, System, Target
 from .base import ReadingProbe
+from .blindness import unnamed
 from .reach import reached
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Postgres(ReadingProbe[PostgresState]):
 
     reading: ClassVar[type[PostgresState]] = PostgresState
     timeout_s: ClassVar[float] = 6.0 + 2 * 3.0 + _ANSWERS_S + 5.0  # the way there, two addresses, the statements
+
+    def blind(self, system: System) -> str | None:
+        """Return why there is no database to look at."""
+        return unnamed(system, "PostgreSQL", "postgres.url", named=system.postgres_url is not None)
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the database, when the environment names one."""

@@ -37,6 +37,10 @@ class ProjectFiles(ReadingProbe[Files]):
     variables: tuple[str, ...]
     reading: ClassVar[type[Files]] = Files
 
+    def blind(self, system: System) -> str | None:
+        """Return why there is no project directory."""
+        return None if system.compose is not None else "the environment names no Compose project"
+
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the project."""
         return (Target(system, "project"),)

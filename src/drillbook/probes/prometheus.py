@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from .. import clock
 from ..model import CannotObserve, Instance, Json, System, Target
 from .base import ReadingProbe
+from .blindness import unnamed
 from .http import Answer, request
 from .reach import reached
 
@@ -55,6 +56,10 @@ class Targets(ReadingProbe[Watched]):
     job: str
     reading: ClassVar[type[Watched]] = Watched
     timeout_s: ClassVar[float] = 15.0  # the way there, and one request
+
+    def blind(self, system: System) -> str | None:
+        """Return why there is no Prometheus to ask."""
+        return unnamed(system, "Prometheus", "prometheus.url", named=system.prometheus_url is not None)
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the Prometheus that the environment names."""

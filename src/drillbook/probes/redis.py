@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from .. import outbound
 from ..model import CannotObserve, Secret, System, Target
 from .base import ReadingProbe
+from .blindness import unnamed
 from .reach import reached
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class Redis(ReadingProbe[RedisState]):
     reading: ClassVar[type[RedisState]] = RedisState
     timeout_s: ClassVar[float] = _DEADLINE_S
 
+    def blind(self, system: System) -> str | None:
+        """Return why there is no cache to look at."""
+        return unnamed(system, "Redis", "redis.url", named=system.redis_url is not None)
+
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the cache, when the environment names one."""
         return (Target(system, "redis"),) if system.redis_url is not None else ()
@@ -77,6 +82,10 @@ class RedisTopology(ReadingProbe[Topology]):
 
     reading: ClassVar[type[Topology]] = Topology
     timeout_s: ClassVar[float] = _DEADLINE_S
+
+    def blind(self, system: System) -> str | None:
+        """Return why there is no cache to look at."""
+        return Redis().blind(system)
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the cache, when the environment names one."""

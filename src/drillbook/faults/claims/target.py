@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ...model import CannotObserve
-from ...platforms import Changed, KeepsClaim, Missing, PlatformRefused, platform_of
+from ...platforms import Changed, KeepsClaim, Missing, PlatformRefused, offered_by, platform_of
 from ..address import address_of, system_at
 from ..undo import BadUndo
 from .own_keys import OwnKeys
@@ -195,7 +195,7 @@ def keepers(systems: Iterable[System]) -> tuple[tuple[KeepsClaim, dict[str, Json
         keeps = platform.can(KeepsClaim)  # type: ignore[type-abstract] # a protocol is asked for by its type
         if not isinstance(keeps, Missing):
             found.setdefault(platform.place, (keeps, address_of(system)))
-        elif system.platform != "process":  # a process ends with its machine, whose disk has the records
+        elif KeepsClaim in offered_by(system.platform):  # elsewhere the disk of this machine has the records
             raise PlatformRefused(keeps.reason, hint="see that the target can be reached and written")
     return tuple(found.values())
 

@@ -1,0 +1,40 @@
+"""Addresses and named logs, and nothing that runs them: what a user, or a pipeline far away, can see of a system.
+
+It lists nothing, starts nothing and stops nothing, so no fault can be done here. What only a platform could see is not
+judged; which that is follows from the environment file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from ..capabilities import Missing, ReadsLogs
+from ..named_logs import NamedLogs
+
+if TYPE_CHECKING:
+    from ...model import System
+
+C = TypeVar("C")
+
+
+class AddressPlatform:
+    """No platform: the environment file's addresses."""
+
+    OFFERS = frozenset({ReadsLogs})
+
+    def __init__(self, system: System) -> None:
+        self._name = system.name
+
+    @property
+    def place(self) -> str:
+        """Where the system is, in words: nobody knows which systems share a place, so each has its own."""
+        return f"the addresses of {self._name}"
+
+    def can(self, capability: type[C]) -> C | Missing:
+        """Return the capability, or Missing with the reason."""
+        if capability is ReadsLogs:
+            return cast("C", NamedLogs(self._name))
+        return Missing(
+            f"{self._name} is seen by its addresses alone, and they have no {capability.__name__}; "
+            "name the platform that runs it in the environment file"
+        )
