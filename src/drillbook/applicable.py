@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import catalogue
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .model import Criterion, System
 
 
@@ -17,6 +21,21 @@ def not_about(row: Criterion[Any], platform: str) -> str | None:
     if row.platforms is None or row.is_about(platform):
         return None
     return f"it is about {' and '.join(sorted(row.platforms))}, and this environment is on {platform}"
+
+
+def absent_among(components: Iterable[str], system: System) -> tuple[str, ...]:
+    """Return those of these components that the environment declares absent."""
+    return tuple(name for name in components if name in system.absent)
+
+
+def absent_of(row: Criterion[Any], system: System) -> tuple[str, ...]:
+    """Return the components, declared absent, without which a row's statement says nothing."""
+    return absent_among(catalogue.entry(row.id).about, system) if system.absent else ()
+
+
+def declared(absent: tuple[str, ...]) -> str:
+    """Return the reason in words: ``postgres and redis are declared absent``."""
+    return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} declared absent"
 
 
 def not_seen(row: Criterion[Any], system: System) -> str | None:

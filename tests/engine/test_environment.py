@@ -79,6 +79,19 @@ def problems(tmp_path: Path, text: str) -> str:
             "name = 'x'\nplatform = 'address'\n[lab]\nsystems = ['config-manager']\n",
             'lab: expected no lab beside platform = "address"; a lab runs on a platform',
         ),
+        (
+            HEAD + "[systems.config-manager]\nabsent = ['api']\n",
+            'one of the components that the runbook makes optional: postgres, redis; found "api"',
+        ),
+        (HEAD + "[systems.config-manager]\nabsent = ['redis', 'postgre']\n", '(did you mean "postgres"?)'),
+        (
+            HEAD + "[systems.data-vault]\nabsent = ['postgres']\n",
+            "systems.data-vault.absent.0: expected none, for the runbook of data-vault makes no component optional",
+        ),
+        (
+            HEAD + "[systems.config-manager]\nabsent = ['redis']\nredis = { url = 'redis://h' }\n",
+            'systems.config-manager.absent.0: expected a component without an address; found "redis", which has one',
+        ),
         (HEAD + "[objectives]\nbad_after_ms = 0\n", "objectives.bad_after_ms: expected "),
         (API + "tls = { ca_file = 'absent.pem' }\n", "api.tls.ca_file: expected a file that can be read, found "),
         (API + "tls = { ca_file = 'x.toml' }\n", "api.tls.ca_file: expected certificates in PEM, found none in "),

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from .. import carried, catalogue, outbound
 from ..model import Access, Cluster, ComposeProject, Facts, Instance, Preflight, Secret, System, SystemdHost
 from ..platforms import discovered
+from .absent import not_absent
 from .access import access, tls_above, unused_tls
 from .apart import not_apart
 from .databases import unusable_postgres, unusable_redis
@@ -115,7 +116,7 @@ def load(
     for proxy in outbound.proxies():
         for text in (proxy.password, *proxy.headers.values()):
             resolver.hide(text.removeprefix("Basic "), "proxy")
-    problems = _unknown_names(file) + _unused_tls(file) + not_apart(file) + not_from_outside(file)
+    problems = _unknown_names(file) + _unused_tls(file) + not_apart(file) + not_from_outside(file) + not_absent(file)
     waivers = _waivers(file, problems)
     namespace = file.mutations.namespace if file.mutations.allowed else None
     systems = {name: _system(name, settings, file, resolver, path) for name, settings in file.systems.items()}
@@ -299,6 +300,7 @@ def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver
         prometheus_url=watcher.url if watcher else None,
         prometheus_access=access(watcher, resolver, f"{key}.prometheus") if watcher else Access(),
         compose=compose,
+        absent=frozenset(settings.absent),
     )
 
 

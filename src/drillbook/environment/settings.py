@@ -185,6 +185,8 @@ class SystemSettings(Strict):
     marker: Path | None = None
     """Of this system's place, where that can bear no mark itself; else the one under [disruption]."""
     systemd: SystemdSettings | None = None
+    absent: tuple[str, ...] = ()
+    """Optional components that this environment does not have."""
     data_dir: Path = Path("/var/lib/llm-config")
     api: ApiSettings = Field(default_factory=ApiSettings)
     metrics: MetricsSettings | None = None

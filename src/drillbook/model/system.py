@@ -133,6 +133,8 @@ class System:
     prometheus_url: str | None = None
     prometheus_access: Access = field(default_factory=Access)
     compose: ComposeProject | None = None
+    absent: frozenset[str] = frozenset()
+    """Optional components that the environment declares it does not have."""
     shared: Shared | None = field(default=None, compare=False, repr=False)
     """What the probes of one round share; None outside of a round, where everything is read anew."""
 

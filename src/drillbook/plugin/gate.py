@@ -20,7 +20,7 @@ from ..journal.events import StatementJudged, StatementNotJudged, StatementsSele
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
 from ..redaction import visible
 from ..rounds import Case, Round, readings_of, until_good, verdict_in
-from . import evidence, exits, required, selection, workers
+from . import evidence, exits, required, selection, unjudged, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -367,6 +367,8 @@ class Gate:
                 self.options.patience,
                 excused=lambda case, verdict: self.excuse(case.system, case.criterion, verdict) is not None,
                 progress=self.say,
+                besides=unjudged.witnesses(self),
             )
+        unjudged.note_seen(self, self._round.seen)
         judged = {(case.system, case.criterion.id) for case in self.cases}
         self.say(selection.headline(judged, {*self.selected, *self.not_judged}, self._round.seen, environment))

@@ -39,6 +39,8 @@ def show(gate: Gate, items: Sequence[pytest.Item]) -> int:
         for line, bad in _lines(gate, script):
             refused = refused or bad
             gate.say(f"  {line}")
+    for reason in dict.fromkeys(one.reason for one in gate.not_judged.values() if one.absent):
+        gate.say(f"not judged: {reason}")
     gate.say("")
     gate.say("plan only: nothing was changed" if scripts or loads else "plan: no scenario and no load is selected")
     return NOTHING_JUDGED if refused else 0

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import catalogue
 from ..environment.problems import nearest
-from ..journal.events import StatementJudged
-from ..model import Outcome, Severity
+from . import unjudged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,28 +62,14 @@ def unmet(wanted: Iterable[str], run: Summary, systems: Iterable[str]) -> dict[S
 def note_unmet(gate: Gate, run: Summary) -> None:
     """Journal an UNKNOWN for each statement that should have been judged and was not."""
     assert gate.environment is not None
-    assert gate.journal is not None
-    for (system, name), reason in unmet(gate.options.require, run, gate.environment.systems).items():
-        said = catalogue.entry(name)
-        gate.journal.write(
-            StatementJudged(
-                system=system,
-                id=name,
-                outcome=Outcome.UNKNOWN,
-                expected="it is judged, as --require asks",
-                observed=f"not judged: {reason}",
-                source="--require",
-                duration_ms=0.0,
-                test="--require",
-                severity=Severity.CRITICAL,
-                round=0,
-                readings=(),
-                hint="let the environment file name what it takes, or do not require it here",
-                excuse=gate.waiver_for(system, name),
-                statement=said.statement,
-                heading=said.full_heading,
-                by_a_test=False,
-            )
+    for statement, reason in unmet(gate.options.require, run, gate.environment.systems).items():
+        unjudged.note(
+            gate,
+            statement,
+            expected="it is judged, as --require asks",
+            observed=f"not judged: {reason}",
+            source="--require",
+            hint="let the environment file name what it takes, or do not require it here",
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .. import catalogue
-from ..applicable import not_about, not_seen
+from ..applicable import absent_among, absent_of, declared, not_about, not_seen
 from ..environment.problems import nearest
 from ..model import Facts, Stage, System
 from ..rounds import Case
@@ -28,6 +28,8 @@ class LeftOut:
 
     reason: str
     stage: Stage
+    absent: tuple[str, ...] = ()
+    """The components, declared absent, that it speaks of: it is UNKNOWN when one of them is seen all the same."""
 
 
 Statement = tuple[str, str]
@@ -83,10 +85,10 @@ def keep_applicable(
         if name is not None and not _is_here(name, environment):
             dropped.append(item)
             continue
-        reasons = [(row, _hindrance(row, str(name), environment, described)) for row in rows_of(item)]
-        left_out |= {(str(name), row.id): LeftOut(reason, row.stage) for row, reason in reasons if reason is not None}
-        hindered = case_of(item) is not None and reasons[0][1] is not None
-        (dropped if hindered else kept).append(item)
+        whys = [(row.id, _left_out(item, row, environment, described)) for row in rows_of(item)]
+        left_out |= {(str(name), row_id): why for row_id, why in whys if why is not None}
+        hindered = case_of(item) is not None and whys[0][1] is not None
+        (dropped if hindered or _needs_absent(item, environment) else kept).append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
@@ -106,7 +108,7 @@ def statements_of(items: Iterable[pytest.Item], environment: Environment) -> fro
         (str(system_of(item)), row.id)
         for item in items
         for row in rows_of(item)
-        if case_of(item) is not None or not_about(row, environment.platform) is None
+        if case_of(item) is not None or _left_out(item, row, environment, ()) is None
     )
 
 
@@ -154,9 +156,28 @@ def _is_here(system: str, environment: Environment) -> bool:
     return system in environment.systems or system in environment.lab_systems
 
 
-def _hindrance(row: Criterion[Any], name: str, environment: Environment, described: Collection[str]) -> str | None:
+def _left_out(
+    item: pytest.Item, row: Criterion[Any], environment: Environment, described: Collection[str]
+) -> LeftOut | None:
+    """Return why a row of a test is not judged here, None where it is."""
+    name = str(system_of(item))
     if (reason := not_about(row, environment.platform)) is not None:
-        return reason
+        return LeftOut(reason, row.stage)
+    system = environment.systems.get(name)
+    absent = _needs_absent(item, environment) or (absent_of(row, system) if system is not None else ())
+    if absent:
+        return LeftOut(declared(absent), row.stage, absent)
+    reason = _hindrance(row, name, environment, described)
+    return None if reason is None else LeftOut(reason, row.stage)
+
+
+def _needs_absent(item: pytest.Item, environment: Environment) -> tuple[str, ...]:
+    """Return the components that a scenario disturbs and that the environment declares absent."""
+    script, system = script_of(item), environment.systems.get(str(system_of(item)))
+    return absent_among(script.disturbs, system) if script is not None and system is not None else ()
+
+
+def _hindrance(row: Criterion[Any], name: str, environment: Environment, described: Collection[str]) -> str | None:
     if row.stage is Stage.LOAD and environment.load is None:
         return "it sends load, and the environment sets no [load] max_rps"
     if row.mutating and environment.mutations_namespace is None:
