@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from drillbook.rejudge import rejudge
 from drillbook.report import summary, text
 
 from ..running import Run, disrupt, gate
@@ -121,6 +122,8 @@ def test_what_is_required_and_not_judged_is_unknown(
     assert "1 MET, 1 UNKNOWN, 1 of 2 judged" in run.output
     if arguments:
         assert "drillbook outside: config-manager, 1 of 2 judged" in run.output
+    again = {one.verdict.id: (one.verdict.observed, one.as_then) for one in rejudge(run.directory).verdicts}
+    assert again[POOL] == (f"not judged: {NO_REDIS}", "no test has judged it")
 
 
 def test_a_requirement_that_is_met_changes_nothing(service: Service, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def _load_lines(gate: Gate, loads: Sequence[Case]) -> Iterator[tuple[str, bool]]
             if refusal is not None:
                 yield f"  refused   {refusal.reason}", True
     for reason in dict.fromkeys(one.reason for one in gate.not_judged.values() if one.stage is Stage.LOAD):
-        yield f"not judged: {reason}", True
+        yield f"not judged: {reason}", not loads
 
 
 def _lines(gate: Gate, script: Script) -> Iterator[tuple[str, bool]]:
