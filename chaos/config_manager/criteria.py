@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from drillbook.accepts import components, databases, http, scenario
-from drillbook.model import ANY_PLATFORM, Criterion, Severity, Stage
+from drillbook.model import Criterion, Severity, Stage
 from drillbook.probes.components import Components
 from drillbook.probes.http import Get
 from drillbook.probes.postgres import Postgres
@@ -73,7 +73,7 @@ def _row(
     accepts: Accepts[Any],
     remedy: str | None = None,
     severity: Severity = Severity.CRITICAL,
-    platforms: frozenset[str] = ANY_PLATFORM,
+    platforms: frozenset[str] | None = None,
 ) -> Criterion[Any]:
     return Criterion(name, place, accepts, remedy, severity=severity, stage=Stage.CHAOS, platforms=platforms)
 

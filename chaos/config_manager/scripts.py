@@ -50,14 +50,18 @@ def _kill_cache(system: System) -> Sequence[Fault]:
     return (kill_component(system, "redis"),)
 
 
+def everything(system: System) -> tuple[str, ...]:
+    """Return the components top-down: the API before what it stands on (runbook defects CM-01, CM-02)."""
+    return tuple(name for name in ("api", "redis", "postgres") if name not in system.absent)
+
+
 def _stop_everything(system: System) -> Sequence[Fault]:
-    """Stop top-down: the API before what it stands on (runbook defects CM-01, CM-02)."""
-    return tuple(stop_component(system, name, grace_s=STOP_LIMIT_S) for name in ("api", "redis", "postgres"))
+    return tuple(stop_component(system, name, grace_s=STOP_LIMIT_S) for name in everything(system))
 
 
 GRACEFUL = Script(SYSTEM, _stop_one, TRAFFIC, STEADY, GRACEFUL_STOP)
 SIGKILL = Script(SYSTEM, _kill_one, TRAFFIC, STEADY, CRASH)
-LOST_CACHE = Script(SYSTEM, _kill_cache, TRAFFIC, STEADY, CACHE_LOSS)
+LOST_CACHE = Script(SYSTEM, _kill_cache, TRAFFIC, STEADY, CACHE_LOSS, disturbs=("redis",))
 RESTART_ALL = Script(
     SYSTEM, _stop_everything, TRAFFIC, STEADY, FULL_RESTART, objective="full-restart", outage_expected=True
 )

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 @scenario_test(scripts.RESTART_ALL)
 def test_full_shutdown_and_start_up(scenario: Scenario) -> None:
     """Everything is stopped top-down and started bottom-up, each step verified; RTO and losses as clients saw them."""
-    api, redis, postgres = scenario.faults
+    faults = dict(zip(scripts.everything(scenario.system), scenario.faults, strict=True))
+    api, *dependencies = faults
     with scenario.under_traffic() as traffic:
-        at = scenario.stop_step("stop api", api)
+        at = scenario.stop_step(f"stop {api}", faults[api])
         scenario.record(criteria.BACKENDS, sights.backends(scenario.system))
-        scenario.stop_step("stop redis", redis)
-        scenario.stop_step("stop postgres", postgres)
-        scenario.start_step("start postgres", postgres, timeout_s=30)
-        scenario.start_step("start redis", redis, timeout_s=30)
-        scenario.start_step("start api", api, timeout_s=30)
+        for name in dependencies:
+            scenario.stop_step(f"stop {name}", faults[name])
+        for name in reversed(faults):
+            scenario.start_step(f"start {name}", faults[name], timeout_s=30)
         traffic.await_good(timeout_s=30)
         traffic.stop()
         scenario.record(criteria.STEPS, scenario.steps())

@@ -22,6 +22,7 @@ from drillbook.accepts import (
 from drillbook.model import Criterion, Severity, Stage
 from drillbook.platforms.compose.settings import ComposeProject
 from drillbook.platforms.kubernetes.settings import Cluster
+from drillbook.probes.blindness import start_unknown
 from drillbook.probes.components import Components
 from drillbook.probes.host import External, HostResources, Names, Ports
 from drillbook.probes.http import Get, GetUntilChanged
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 HEALTH_PATH = "/health"
 COMPOSE = frozenset({"compose"})
+_AS_ON_COMPOSE = frozenset({"process", "compose", "address"})
+"""What the runbook asks of a Compose project through commands that can be asked without one as well."""
 EXAMPLE_PATH = "/api/v1/configs/test/example?env=production"
 START_MESSAGES = (
     "Starting LLM Config API server on",
@@ -129,10 +132,9 @@ def _no_outside(system: System) -> str | None:
 
 
 def _no_prometheus(system: System) -> str | None:
-    """Monitoring is optional; a lab that is not up yet will say where its own is."""
-    if "prometheus" in system.components or system.place.settings is None:
-        return None
-    return f"no monitoring is named (systems.{system.name}.components.prometheus)"
+    """Monitoring is optional."""
+    named = "prometheus" in system.components
+    return None if named else f"no monitoring is named, as systems.{system.name}.components.prometheus"
 
 
 def _no_directory(system: System) -> str | None:
@@ -256,7 +258,6 @@ METRICS = (
         Targets("llm-config-manager"),
         prometheus.all_up(),
         _LOG_ADVICE,
-        platforms=frozenset({"compose", "kubernetes"}),
         needs=_no_prometheus,
     ),
 )
@@ -268,14 +269,14 @@ LOGS = (
         logs.no_errors_in_tail(),
         _LOG_ADVICE,
         severity=Severity.WARNING,
-        platforms=frozenset({"process", "compose"}),
+        platforms=_AS_ON_COMPOSE,
     ),
     Criterion(
         "config-manager.logs.quick-compose",
         _logs,
         logs.readable(),
         severity=Severity.WARNING,
-        platforms=frozenset({"process", "compose"}),
+        platforms=_AS_ON_COMPOSE,
     ),
 )
 
@@ -286,6 +287,7 @@ _LOGGED_AT_START: tuple[Criterion[LogReading], ...] = tuple(
         logs.started_with(START_MESSAGES, position),
         _LOG_ADVICE,
         severity=Severity.WARNING,
+        needs=start_unknown,
     )
     for position, name in enumerate(
         (
@@ -305,21 +307,21 @@ STARTED: tuple[Criterion[Any], ...] = (
         _postgres,
         databases.accepting_connections(),
         _POSTGRES_ADVICE,
-        platforms=frozenset({"process", "compose"}),
+        platforms=_AS_ON_COMPOSE,
     ),
     Criterion(
         "config-manager.startup.compose-redis-pong",
         _redis,
         databases.pong(),
         _REDIS_ADVICE,
-        platforms=frozenset({"process", "compose"}),
+        platforms=_AS_ON_COMPOSE,
     ),
     Criterion(
         "config-manager.startup.compose-all-up",
         _components,
         components.all_running(),
         _LOG_ADVICE,
-        platforms=frozenset({"process", "compose"}),
+        platforms=_AS_ON_COMPOSE,
     ),
 )
 
@@ -329,14 +331,14 @@ POOL = (
         _postgres,
         databases.application_backends(),
         _POSTGRES_ADVICE,
-        platforms=frozenset({"process", "compose"}),
+        platforms=_AS_ON_COMPOSE,
     ),
     Criterion(
         "config-manager.pool.redis-clients",
         _redis,
         databases.application_clients(),
         _REDIS_ADVICE,
-        platforms=frozenset({"process", "compose"}),
+        platforms=_AS_ON_COMPOSE,
     ),
 )
 

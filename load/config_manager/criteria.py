@@ -32,10 +32,13 @@ from drillbook.accepts.load import (
     below,
 )
 from drillbook.model import Criterion, Severity, Stage
+from drillbook.probes.metrics import Metrics
 
 from .profile import ConfigsLoad
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from drillbook.model import Accepts, System
     from drillbook.traffic.load import LoadResult
 
@@ -53,8 +56,16 @@ def _not_allowed(system: System) -> str | None:
     return None if system.load_max_rps else "load is not allowed here ([load] max_rps)"
 
 
+def _no_counters(system: System) -> str | None:
+    return _not_allowed(system) or Metrics().blind(system)
+
+
 def _row(
-    name: str, accepts: Accepts[LoadResult], remedy: str | None, severity: Severity = Severity.WARNING
+    name: str,
+    accepts: Accepts[LoadResult],
+    remedy: str | None,
+    severity: Severity = Severity.WARNING,
+    needs: Callable[[System], str | None] = _not_allowed,
 ) -> Criterion[LoadResult]:
     return Criterion(
         f"config-manager.slo.{name}",
@@ -64,7 +75,7 @@ def _row(
         severity=severity,
         stage=Stage.LOAD,
         mutating=True,
-        needs=_not_allowed,
+        needs=needs,
     )
 
 
@@ -78,7 +89,13 @@ SLO = (
     _row("error-rate-target", below(ERROR_RATE, 1), _ERROR_ADVICE),
     _row("error-rate-warning", below(ERROR_RATE, 1, says=_NOT_WARNING), _ERROR_ADVICE),
     _row("error-rate-critical", at_most(ERROR_RATE, 5, says=_NOT_CRITICAL), _ERROR_ADVICE, Severity.CRITICAL),
-    _row("cache-hit-rate-target", above(CACHE_HIT_RATE, 80), _CACHE_ADVICE),
-    _row("cache-hit-rate-warning", above(CACHE_HIT_RATE, 80, says=_NOT_WARNING), _CACHE_ADVICE),
-    _row("cache-hit-rate-critical", at_least(CACHE_HIT_RATE, 70, says=_NOT_CRITICAL), _CACHE_ADVICE, Severity.CRITICAL),
+    _row("cache-hit-rate-target", above(CACHE_HIT_RATE, 80), _CACHE_ADVICE, needs=_no_counters),
+    _row("cache-hit-rate-warning", above(CACHE_HIT_RATE, 80, says=_NOT_WARNING), _CACHE_ADVICE, needs=_no_counters),
+    _row(
+        "cache-hit-rate-critical",
+        at_least(CACHE_HIT_RATE, 70, says=_NOT_CRITICAL),
+        _CACHE_ADVICE,
+        Severity.CRITICAL,
+        needs=_no_counters,
+    ),
 )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from . import carried
 
+_OTHERS = ("defects", "system")
+"""Files of a system's folder that hold no statements."""
 SYSTEMS = ("config-manager", "data-vault", "research-lab", "conduit")
 
 
@@ -31,11 +34,33 @@ class Entry:
     human: bool = False
     same_as: str | None = None
     defects: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
+    """The components, beside the service itself, without which it says nothing."""
 
     @property
     def full_heading(self) -> str:
         """Where it stands: ``Runbook > Section``."""
         return f"{self.runbook} > {self.heading}"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalPart:
+    """A component that an installation may do without."""
+
+    says: str
+    """The id of the statement that allows it."""
+    known_as: tuple[str, ...]
+    """Words by which others name the component."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a system's own file says of its components."""
+
+    health: str | None = None
+    """The path of the document whose ``checks`` tell what the service depends on; None where there is none."""
+    optional: Mapping[str, OptionalPart] = field(default_factory=dict)
+    """By component."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +96,20 @@ def knows(statement_id: str) -> bool:
 def entries(system: str) -> tuple[Entry, ...]:
     """Return all statements of a system, by area and then in the runbook's order."""
     folder = carried.root() / "runbooks" / system
-    areas = sorted(path.stem for path in folder.glob("*.toml") if path.stem != "defects")
+    areas = sorted(path.stem for path in folder.glob("*.toml") if path.stem not in _OTHERS)
     return tuple(found for area in areas for found in _area(system, area).values())
+
+
+@cache
+def parts(system: str) -> Parts:
+    """Return what a system's own file says of its components; a system without one has none that is optional."""
+    path = carried.root() / "runbooks" / system / "system.toml"
+    if not path.is_file():
+        return Parts()
+    raw: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    return Parts(
+        raw.get("health"), {name: OptionalPart(**_tuples(row)) for name, row in raw.get("optional", {}).items()}
+    )
 
 
 @cache

@@ -99,6 +99,8 @@ def _read(directory: Path) -> _Run:
 
 def _again(one: StatementJudged, criteria: list[Criterion[Any]], run: _Run) -> Rejudged:
     """Judge one saved verdict's readings again; a statement may have rows with different probes."""
+    if not one.by_a_test:
+        return Rejudged(one.system, one.verdict, "no test has judged it")
     found = [run.seen.get((one.round, probe, target)) for probe, target in one.readings]
     if None in found:
         return Rejudged(one.system, _lost(one.verdict, one.readings[found.index(None)]))

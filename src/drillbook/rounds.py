@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .journal.events import Observed, RoundJudged, RoundsUnsettled
-from .model import Criterion, Observation, Outcome, Shared, Verdict, id_of, judge
+from .model import Criterion, Observation, Outcome, Probe, Shared, Verdict, id_of, judge
 from .observations import Key, Want, observe
 from .platforms import discovered
 
@@ -56,15 +56,21 @@ class Round:
     """Verdicts about readings that had to be masked: only the process that read them could judge them."""
 
 
-def wants(cases: Sequence[Case], environment: Environment) -> list[Want]:
-    """Return every reading that the cases need now, with what the platforms run now; several criteria share one."""
-    names = {case.system for case in cases}
+def wants(
+    cases: Sequence[Case], environment: Environment, besides: Mapping[str, Sequence[Probe[Any]]] | None = None
+) -> list[Want]:
+    """Return every reading that is needed now, with what the platforms run now; several criteria share one.
+
+    Args:
+        cases: what is judged.
+        environment: where.
+        besides: probes of a system that no case judges.
+    """
+    probes = [(case.system, case.criterion.probe) for case in cases]
+    probes += [(name, probe) for name, others in (besides or {}).items() for probe in others]
+    names = {name for name, _ in probes}
     systems = {name: discovered(replace(environment.systems[name], shared=Shared())) for name in names}
-    return [
-        Want(case.criterion.probe, target)
-        for case in cases
-        for target in case.criterion.probe.targets(systems[case.system])
-    ]
+    return [Want(probe, target) for name, probe in probes for target in probe.targets(systems[name])]
 
 
 def readings_of(case: Case, seen: Mapping[Key, Observation]) -> list[Observation]:
@@ -103,6 +109,7 @@ def until_good(
     *,
     excused: Callable[[Case, Verdict], bool],
     progress: Callable[[str], None],
+    besides: Mapping[str, Sequence[Probe[Any]]] | None = None,
 ) -> Round:
     """Observe everything, judge, and repeat until enough consistent rounds in a row are good or time is up.
 
@@ -115,6 +122,7 @@ def until_good(
         patience: how long and how many.
         excused: says which verdicts other than MET do not stop the gate.
         progress: called with one line after each round that was not good enough.
+        besides: as for ``wants``.
 
     Returns:
         The last round.
@@ -124,7 +132,7 @@ def until_good(
     number = 0
     while True:
         number += 1
-        needed = wants(cases, environment)
+        needed = wants(cases, environment, besides)
         left_s = None if patience.deadline_s is None else patience.deadline_s - (time.monotonic() - began)
         seen = observe(
             needed,

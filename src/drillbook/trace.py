@@ -128,5 +128,5 @@ def broken_on(row: Mapping[str, Any], platform: str) -> set[str]:
     return named & {
         case.criterion.id
         for case in rows.cases()
-        if case.system == _planted_in(row) and platform in case.criterion.platforms and case.criterion.stage == stage
+        if case.system == _planted_in(row) and case.criterion.is_about(platform) and case.criterion.stage == stage
     }

@@ -25,6 +25,7 @@ reason = 'r'
 owner = 'o'
 expires = 2099-01-01
 """
+OUTSIDE = HEAD.replace("process", "address") + "[systems.config-manager]\n"
 API = HEAD + "[systems.config-manager.components.api]\nurl = 'https://h'\n"
 
 
@@ -79,6 +80,33 @@ def problems(tmp_path: Path, text: str) -> str:
             'redis.url: expected a text, or where to find it: { env = "NAME" } or { file = "path" }, found 3',
         ),
         (HEAD + "[systems.config-manager]\nbad_after_ms = 0\n", "systems.config-manager.bad_after_ms: expected "),
+        (
+            OUTSIDE,
+            'components.api.url: missing; platform = "address" sees nothing that has no address',
+        ),
+        (
+            OUTSIDE
+            + "[systems.config-manager.components.redis]\nkind = 'redis'\nurl = 'redis://h'\nthrough = 'platform'\n",
+            "redis.through: expected an address that can be reached from here; platform = ",
+        ),
+        (
+            "name = 'x'\nplatform = 'address'\n[lab]\nsystems = ['config-manager']\n",
+            'lab: expected no lab beside platform = "address"; a lab runs on a platform',
+        ),
+        (
+            HEAD + "[systems.config-manager]\nabsent = ['api']\n",
+            'one of the components that the runbook makes optional: postgres, redis; found "api"',
+        ),
+        (HEAD + "[systems.config-manager]\nabsent = ['redis', 'postgre']\n", '(did you mean "postgres"?)'),
+        (
+            HEAD + "[systems.data-vault]\nabsent = ['postgres']\n",
+            "systems.data-vault.absent.0: expected none, for the runbook of data-vault makes no component optional",
+        ),
+        (
+            HEAD
+            + "[systems.config-manager]\nabsent = ['redis']\ncomponents.redis = { kind = 'redis', url = 'redis:' }\n",
+            'systems.config-manager.absent.0: expected a component without an address; found "redis", which has one',
+        ),
         (API + "tls = { ca_file = 'absent.pem' }\n", "api.tls.ca_file: expected a file that can be read, found "),
         (API + "tls = { ca_file = 'x.toml' }\n", "api.tls.ca_file: expected certificates in PEM, found none in "),
         (API + "tls = { ca_file = '.' }\n", "api.tls.ca_file: expected a file that can be read, found "),

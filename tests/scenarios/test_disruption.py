@@ -84,7 +84,7 @@ def test_a_plan_shows_faults_undo_and_refusals_and_changes_nothing(environment: 
 
 
 def test_a_system_that_a_scenario_does_not_touch_is_not_asked(environment: Path, tmp_path: Path) -> None:
-    other = "[systems.data-vault]\ncontrol = '/nonexistent'\nmarker = '/nonexistent'\n"
+    other = "[systems.data-vault]\nprocess = { control = '/nonexistent', marker = '/nonexistent' }\n"
     environment.write_text(environment.read_text() + other)
     with contextlib.closing(_Held("data-vault")):
         allowed = pytest_on(environment, CRASH, "--plan", "--disrupt=lab", reports=tmp_path / "reports")

@@ -191,6 +191,7 @@ load; both ask for [disruption] or [load] in the environment file and for its na
   --deadline 300s          bound the whole; what is unseen by then is UNKNOWN
   --disrupt NAME           let scenarios and load disrupt the environment of this name
   --plan                   show what the selected scenarios would do; change nothing
+  --require ID|all         what must be judged: where it is not, it is UNKNOWN; all: everything that is selected
   --fail-on critical       let broken warnings pass (they are still shown)
   --reports DIR            where the run leaves its journal (reports/)
   -k EXPRESSION, -n 2, -x, --junitxml FILE, --alluredir DIR, --collect-only    as in pytest

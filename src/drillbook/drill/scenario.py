@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import clock, timeline
+from ..absence import declared_and_seen, seen_all_the_same, witnesses
+from ..applicable import absent_among, absent_of, declared, not_about
 from ..faults import INTERRUPTS, AbortWatch, Fault, FaultSession, Injection, StopInstance, over
 from ..journal.events import ClockStepped, SteadyStateSeen, StepVerified
 from ..model import CannotObserve, Criterion, Observation, Outcome, System, Verdict, judge
@@ -48,6 +50,8 @@ class Script:
     recovers_within_s: float = 60.0
     objective: str = "*"
     """The name of the objective that it is judged by, in the environment's ``objectives``."""
+    disturbs: tuple[str, ...] = ()
+    """The components beside the service without which there is nothing to do: where one is absent, it is left out."""
     outage_expected: bool = False
     """Whether clients must fail while the faults are in; the environment's abort condition is then not watched."""
 
@@ -93,7 +97,7 @@ class Scenario:
     @property
     def rows(self) -> tuple[Criterion[Any], ...]:
         """What is judged here: those rows of the script that speak of this platform."""
-        return held_on(self.script, self.system.platform)
+        return held_on(self.script, self.system)
 
     @property
     def directory(self) -> Path:
@@ -321,13 +325,16 @@ class Scenario:
             )
 
     def _look(self) -> list[Verdict]:
-        rows = self.script.steady
+        rows = tuple(row for row in self.script.steady if not absent_of(row, self.system))
         if not rows:
             raise NotSteady("the script says nothing about a steady state: nothing would be compared")
         shared = self._traffic is not None and self.system.max_rps is not None
         system = discovered(self.system.at_most(self.clients.others_per_s) if shared else self.system)
         wants = [Want(row.probe, target) for row in rows for target in row.probe.targets(system)]
+        wants += [Want(probe, target) for probe in witnesses(system) for target in probe.targets(system)]
         seen = observe(wants, self.environment.redactor)
+        for component, where in seen_all_the_same(system, seen).items():
+            raise NotSteady(declared_and_seen(component, where))
         facts, shown = self.environment.facts[self.script.system], self.environment.redactor.shown
         return [
             judge(row, [seen[Want(row.probe, target).key] for target in row.probe.targets(system)], facts, shown)
@@ -335,9 +342,9 @@ class Scenario:
         ]
 
 
-def held_on(script: Script, platform: str) -> tuple[Criterion[Any], ...]:
-    """Return the rows of a script that speak of a platform."""
-    return tuple(row for row in script.holds if platform in row.platforms)
+def held_on(script: Script, system: System) -> tuple[Criterion[Any], ...]:
+    """Return the rows of a script that speak of a system as its environment has it."""
+    return tuple(row for row in script.holds if not_about(row, system.platform) is None and not absent_of(row, system))
 
 
 def prepare(script: Script, environment: Environment) -> Sequence[Fault]:
@@ -347,8 +354,12 @@ def prepare(script: Script, environment: Environment) -> Sequence[Fault]:
     system = environment.systems[script.system]
     script.traffic.within(system.max_rps)
     try:
-        return script.faults(system)
+        faults = script.faults(system)
     except PlatformRefused as refused:
         raise Refused(f"{refused.reason}; {refused.hint}") from None
     except CannotObserve as broken:
         raise Refused(f"{broken.reason}; {broken.hint}") from None
+    for fault in faults:
+        if absent := absent_among([fault.blast.component], system):
+            raise Refused(f"{fault.name}: {declared(absent)}")
+    return faults

@@ -13,7 +13,9 @@ from .. import carried, catalogue, outbound, platforms
 from ..model import Facts, Objective
 from ..tables import BadEnvironment, Resolver, nearest
 from ..tables.problems import from_validation
+from .absent import not_absent
 from .apart import not_apart
+from .outside import not_from_outside
 from .settings import DisruptionSettings, EnvironmentFile, LoadSettings
 from .systems import Tables, system_of, tables_of, unused_tls_in
 
@@ -108,7 +110,14 @@ def load(
     for proxy in outbound.proxies():
         for text in (proxy.password, *proxy.headers.values()):
             resolver.hide(text.removeprefix("Basic "), "proxy")
-    problems = [*_unknown_names(file), *tables.problems, *unused_tls_in(tables), *not_apart(tables)]
+    problems = [
+        *_unknown_names(file),
+        *tables.problems,
+        *unused_tls_in(tables),
+        *not_apart(tables),
+        *not_from_outside(file, tables),
+        *not_absent(file),
+    ]
     waivers = _waivers(file, problems)
     systems = {name: system_of(name, settings, file, tables, resolver) for name, settings in file.systems.items()}
     facts = {name: _facts(name, settings, file, resolver, expect_version) for name, settings in file.systems.items()}

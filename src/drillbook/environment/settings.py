@@ -37,6 +37,8 @@ class SystemSettings(Strict):
     """One system in this environment; beside these keys it may have one by its platform's name."""
 
     version: str | Reference | None = None
+    absent: tuple[str, ...] = ()
+    """Optional components that this environment does not have."""
     data_dir: Path = Path("/var/lib")
     """Whose disk a deploy needs room on."""
     components: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -100,6 +100,7 @@ def system_of(name: str, settings: SystemSettings, file: EnvironmentFile, tables
         place=place,
         components=components,
         main=_MAIN,
+        absent=frozenset(settings.absent),
         data_dir=settings.data_dir,
         preflight=Preflight(
             ports=settings.preflight.ports,

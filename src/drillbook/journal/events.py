@@ -141,6 +141,8 @@ class StatementJudged(Event):
     """The id of the runbook's advice."""
     advice: str | None = None
     """The heading of the runbook's advice."""
+    by_a_test: bool = True
+    """Whether a test judged it; else it is UNKNOWN because it ought to have been judged, and was not."""
 
     @property
     def verdict(self) -> Verdict:
@@ -148,6 +150,15 @@ class StatementJudged(Event):
         return Verdict(
             self.id, self.outcome, self.expected, self.observed, self.source, self.duration_ms, hint=self.hint
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StatementsSelected(Event):
+    """What the tests that were selected speak of, before the first of them ran: system and id of each statement."""
+
+    kind = "selected"
+
+    statements: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +370,7 @@ EVENTS: dict[str, type[Event]] = {
     event.kind: event
     for event in (
         *(RunBegan, RunEnded, Observed, RoundJudged, RoundsUnsettled),
-        *(StatementJudged, StatementNotJudged, WaiverExpired),
+        *(StatementsSelected, StatementJudged, StatementNotJudged, WaiverExpired),
         *(ScenarioRefused, SteadyStateSeen, StepVerified, ClockStepped),
         *(TrafficMeasured, OwnKeysDeleted, OthersKeysDeleted, DrillMeasured),
         *(FaultMoved, UndoTold, WatchdogTold, FaultLeftBehind, RunUnguarded),

@@ -1,7 +1,7 @@
 """The nouns: frozen, without I/O. Everything else in the house speaks in these terms."""
 
 from .access import Access, Tls
-from .criterion import ANY_PLATFORM, Accepts, Criterion, Finding, Probe, Severity, Stage
+from .criterion import Accepts, Criterion, Finding, Probe, Severity, Stage
 from .observation import AsRead, CannotObserve, Json, Observation
 from .secret import Secret
 from .sharing import Shared
@@ -9,7 +9,6 @@ from .system import Component, Facts, Instance, Objective, Place, Preflight, Sys
 from .verdict import Outcome, Verdict, id_of, judge
 
 __all__ = [
-    "ANY_PLATFORM",
     "Accepts",
     "Access",
     "AsRead",

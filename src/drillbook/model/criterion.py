@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
-ANY_PLATFORM = frozenset({"process", "compose", "kubernetes", "systemd"})
-
 
 class Severity(StrEnum):
     """What a broken criterion means for a deploy."""
@@ -62,6 +60,13 @@ class Probe(Protocol[V]):
         """Whether its readings travel together to one host, so that all may be asked for at once."""
         ...
 
+    def blind(self, system: System) -> str | None:
+        """Why it can never look at this system, by what the environment file says alone; None where it can.
+
+        Contacts nothing. A criterion of such a probe is not judged; an eye that should see and is broken is UNKNOWN.
+        """
+        ...
+
     def targets(self, system: System) -> tuple[Target, ...]:
         """All that must be read; an empty answer makes every criterion of this probe UNKNOWN."""
         ...
@@ -102,7 +107,12 @@ class Criterion(Generic[V]):
     """The catalogue id of the runbook's advice; its heading is shown as the next step."""
     severity: Severity = Severity.CRITICAL
     stage: Stage = Stage.SMOKE
-    platforms: frozenset[str] = ANY_PLATFORM
+    platforms: frozenset[str] | None = None
+    """The platforms whose own mechanism the statement means; None for wherever its probe can look."""
     mutating: bool = False
     needs: Callable[[System], str | None] = lambda _system: None
     """The reason why an environment does not want this judged (an optional fact it does not name), or None."""
+
+    def is_about(self, platform: str) -> bool:
+        """Say whether the statement holds on a platform."""
+        return self.platforms is None or platform in self.platforms

@@ -124,6 +124,8 @@ class System:
     name: str
     place: Place
     components: Mapping[str, Component] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+    """Optional components that the environment declares it does not have."""
     main: str = "api"
     """The component that a probe means which names none: the one that users come to."""
     data_dir: Path = Path("/var/lib")

@@ -30,7 +30,7 @@ from .capabilities import (
     Usage,
     named,
 )
-from .choose import border_of, discovered, known, lab_on, offered_by, pinned, place_at, platform_of
+from .choose import border_of, discovered, known, lab_on, offered_by, pinned, place_at, platform_of, sees_from_outside
 from .claims import Changed, KeepsClaim, Kept
 
 __all__ = [
@@ -73,4 +73,5 @@ __all__ = [
     "pinned",
     "place_at",
     "platform_of",
+    "sees_from_outside",
 ]

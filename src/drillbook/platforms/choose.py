@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..model import CannotObserve, Component, Instance, Place, System, Tls
-from .capabilities import Discovers, Missing, Platform, PlatformRefused
+from .capabilities import Discovers, Lists, Missing, Platform, PlatformRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,11 @@ def platform_of(system: System) -> Platform:
 def offered_by(platform: str) -> frozenset[Any]:
     """Return the capabilities that a platform has where all rights and settings are there; contacts nothing."""
     return _class_of(platform).OFFERS
+
+
+def sees_from_outside(platform: str) -> bool:
+    """Say whether nothing is known of what runs a system: all that can be seen has an address in the file."""
+    return Lists not in offered_by(platform)
 
 
 def border_of(platform: str) -> Border:

@@ -16,6 +16,7 @@ import pytest
 from ..journal import NoSuchRun, point_latest, read, record_of
 from ..journal.events import RunEnded, WaiverExpired
 from ..report import summary
+from . import required
 
 if TYPE_CHECKING:
     from ..journal import Record
@@ -36,6 +37,8 @@ def settle(gate: Gate, session: pytest.Session, exitstatus: int) -> int:
     if gate.journal is None or gate.directory is None:
         return exitstatus if exitstatus in _PYTESTS_OWN else NOTHING_JUDGED
     _note_expired_waivers(gate)
+    if gate.options.require and exitstatus not in _PYTESTS_OWN:
+        required.note_unmet(gate, sum_up(gate))
     status = exitstatus if exitstatus in _PYTESTS_OWN else _from(sum_up(gate), session)
     if gate.journal.lost and status != pytest.ExitCode.INTERRUPTED:
         status = EVIDENCE_LOST
@@ -77,7 +80,8 @@ def sum_up(gate: Gate) -> summary.Summary:
 
 def _from(run: summary.Summary, session: pytest.Session) -> int:
     not_met, unknown = run.count("NOT_MET"), run.count("UNKNOWN")
-    told = {line.test for line in run.verdicts if line.verdict != "MET" and line.excuse is None}
+    open_ones = [line for line in run.verdicts if line.verdict != "MET" and line.excuse is None]
+    told = {line.test for line in open_ones if line.by_a_test}
     other_failures = session.testsfailed - len(told | {test for test, _ in run.refused})
     if not_met or run.expired_waivers or run.left_behind or run.unguarded or other_failures > 0:
         return int(pytest.ExitCode.TESTS_FAILED)

@@ -16,11 +16,11 @@ import pytest
 from .. import catalogue, labs, rows
 from ..environment import BadEnvironment, Environment, known, load, locate, located
 from ..journal import CannotKeep, Journal, new_run
-from ..journal.events import StatementJudged, StatementNotJudged
+from ..journal.events import StatementJudged, StatementNotJudged, StatementsSelected
 from ..model import Criterion, Observation, Outcome, Severity, Stage, Verdict
 from ..redaction import visible
 from ..rounds import Case, Round, readings_of, until_good, verdict_in
-from . import evidence, exits, selection, workers
+from . import evidence, exits, required, selection, unjudged, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,6 +33,11 @@ GATE = pytest.StashKey["Gate"]()
 
 def _nobody_holds(systems: Iterable[str]) -> dict[str, str]:
     return dict.fromkeys(systems, "nobody here can hold the environment for load")
+
+
+def _each_once(cases: Iterable[Case]) -> list[Case]:
+    """Return each case once: several tests may judge one."""
+    return list({id(case): case for case in cases}.values())
 
 
 class _Progress(logging.Handler):
@@ -68,6 +73,8 @@ class Gate:
         """What the run ends with, once that is settled."""
         self._workers_refusal: str | None = None
         self.not_judged: selection.NotJudged = {}
+        self.selected: frozenset[selection.Statement] = frozenset()
+        """What the tests that are left after selection judge."""
         self.cases: list[Case] = []
         self.ask_for_load: Callable[[Iterable[str]], dict[str, str]] = _nobody_holds
         """Holds the places of systems and returns why no load may be sent, by system; given by who holds for faults."""
@@ -75,8 +82,12 @@ class Gate:
         """The systems to which no load may be sent, each with the reason."""
         self._round = Round(0, {})
         self._labs: tuple[labs.Lab, ...] = ()
+        self._labs_have_told = self.worker is not None
+        """Whether the environment has what the labs' own files say of their systems."""
         if options.environment is not None:
-            self.environment = self._load()
+            self.environment = self._load(self.worker.labs if self.worker is not None else ())
+            if wrong := required.mistakes(options.require, self.environment):
+                raise pytest.UsageError("\n".join(wrong))
         logger = logging.getLogger("drillbook.load")
         logger.setLevel(logging.INFO)
         logger.propagate = False
@@ -102,10 +113,18 @@ class Gate:
             self._select(items)
 
     def _select(self, items: list[pytest.Item]) -> None:
-        assert self.environment is not None
-        self.not_judged = selection.keep_applicable(items, self.environment, self.config)
+        self._keep_applicable(items)
         if any(selection.sends_load(item) for item in items) and importlib.util.find_spec("locust") is None:
             self._refuse("load is sent by Locust, which is not installed: pip install 'drillbook[load]'", items)
+
+    def _keep_applicable(self, items: list[pytest.Item]) -> None:
+        """Leave out what is not judged here, by what is known of the systems; a lab tells the rest when it is up."""
+        environment = self.environment
+        assert environment is not None
+        awaited = frozenset[str]() if self._labs_have_told else frozenset(environment.lab_systems)
+        described = environment.systems.keys() - awaited
+        self.not_judged |= selection.keep_applicable(items, environment, self.config, described)
+        self.selected = selection.statements_of(items, environment)
 
     def _refuse(self, why: str, items: list[pytest.Item]) -> None:
         """End the run before anything is asked; an xdist worker lets its controller do so."""
@@ -148,8 +167,8 @@ class Gate:
             return
         selected = [item for item in session.items if selection.system_of(item)]
         found = [case for item in selected if (case := selection.case_of(item))]
-        self.cases = list({id(case): case for case in found}.values())
-        if not selected:
+        self.cases = _each_once(found)
+        if not selected and not (self.options.require and self.not_judged):
             return
         if self.worker is not None:
             self._join(self.worker)
@@ -158,7 +177,9 @@ class Gate:
             before = all(case.criterion.stage is Stage.PREFLIGHT for case in found) and len(found) == len(selected)
             bare = here and before
             self.prepare(with_lab=not bare)
-        self._note_not_judged()
+            self._keep_applicable(session.items)
+            self.cases = _each_once(case for item in session.items if (case := selection.case_of(item)))
+        self._note_selection()
         loads = [case.system for case in self.cases if case.criterion.stage is Stage.LOAD]
         if loads:
             self.load_refused = self.ask_for_load(dict.fromkeys(loads))
@@ -200,6 +221,7 @@ class Gate:
             self.environment = self._load([lab.environment for lab in self._labs])
         elif self.environment.lab_systems:
             self.environment = selection.with_bare_systems(self.environment)
+        self._labs_have_told = True
 
     def judge(self, case: Case, item: pytest.Item) -> tuple[Verdict, str | None]:
         """Judge a case by what was observed; journal the verdict and say why it is excused, where it is."""
@@ -245,12 +267,19 @@ class Gate:
         assert self.environment is not None
         if verdict.outcome is Outcome.MET:
             return None
-        today = dt.datetime.now(dt.UTC).date()
-        for waiver in self.environment.waivers:
-            if (waiver.system, waiver.id) == (system, verdict.id) and waiver.expires >= today:
-                return f"waived until {waiver.expires} by {waiver.owner}: {waiver.reason}"
+        if (waived := self.waiver_for(system, verdict.id)) is not None:
+            return waived
         if self.options.fail_on is Severity.CRITICAL and criterion.severity is Severity.WARNING:
             return "a warning, below --fail-on critical"
+        return None
+
+    def waiver_for(self, system: str, statement: str) -> str | None:
+        """Return how a statement of a system is waived today, None where it is not."""
+        assert self.environment is not None
+        today = dt.datetime.now(dt.UTC).date()
+        for waiver in self.environment.waivers:
+            if (waiver.system, waiver.id) == (system, statement) and waiver.expires >= today:
+                return f"waived until {waiver.expires} by {waiver.owner}: {waiver.reason}"
         return None
 
     # -- ending
@@ -316,15 +345,16 @@ class Gate:
 
     def _join(self, worker: workers.Worker) -> None:
         """In an xdist worker: take part in the controller's run."""
-        self.environment = self._load(worker.labs)
+        assert self.environment is not None
         self.directory = worker.directory
         self.journal = Journal(worker.directory, self.environment.redactor)
 
-    def _note_not_judged(self) -> None:
+    def _note_selection(self) -> None:
         assert self.journal is not None
-        for (system, name), reason in self.not_judged.items():
+        self.journal.write(StatementsSelected(tuple(sorted({*self.selected, *self.not_judged}))))
+        for (system, name), one in self.not_judged.items():
             said = catalogue.entry(name)
-            self.journal.write(StatementNotJudged(system, name, reason, said.statement, said.full_heading))
+            self.journal.write(StatementNotJudged(system, name, one.reason, said.statement, said.full_heading))
 
     def _observe(self) -> None:
         assert self.environment is not None
@@ -339,5 +369,8 @@ class Gate:
                 self.options.patience,
                 excused=lambda case, verdict: self.excuse(case.system, case.criterion, verdict) is not None,
                 progress=self.say,
+                besides=unjudged.witnesses(self),
             )
-        self.say(selection.headline(self.cases, self._round.seen, environment))
+        unjudged.note_seen(self, self._round.seen)
+        judged = {(case.system, case.criterion.id) for case in self.cases}
+        self.say(selection.headline(judged, {*self.selected, *self.not_judged}, self._round.seen, environment))

@@ -27,6 +27,8 @@ class Options:
     reports: Path
     disrupt: str | None
     plan: bool
+    require: tuple[str, ...] = ()
+    """Ids of statements that must be judged, or ``all``."""
 
 
 def duration(text: str) -> float:
@@ -82,6 +84,13 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--plan", action="store_true", help="show what the selected scenarios would do here; change nothing"
     )
+    group.addoption(
+        "--require",
+        action="append",
+        default=[],
+        metavar="ID|all",
+        help="what must be judged: where it is not, it is UNKNOWN; all: everything that is selected (repeatable)",
+    )
     group.addoption("--reports", metavar="DIR", default="reports", help="where runs leave their journal (reports/)")
 
 
@@ -100,5 +109,6 @@ def read(config: pytest.Config) -> Options:
         ),
         disrupt=config.getoption("disrupt"),
         plan=config.getoption("plan"),
+        require=tuple(dict.fromkeys(config.getoption("require"))),
         reports=(config.invocation_params.dir / config.getoption("reports")).resolve(),
     )

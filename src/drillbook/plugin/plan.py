@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..drill.ends import Refused
 from ..drill.scenario import Script, held_on, prepare
 from ..faults import permit_each, permit_load
+from ..model import Stage
 from .exits import NOTHING_JUDGED
 from .selection import case_of, script_of, sends_load
 
@@ -38,6 +39,8 @@ def show(gate: Gate, items: Sequence[pytest.Item]) -> int:
         for line, bad in _lines(gate, script):
             refused = refused or bad
             gate.say(f"  {line}")
+    for reason in dict.fromkeys(one.reason for one in gate.not_judged.values() if one.absent):
+        gate.say(f"not judged: {reason}")
     gate.say("")
     gate.say("plan only: nothing was changed" if scripts or loads else "plan: no scenario and no load is selected")
     return NOTHING_JUDGED if refused else 0
@@ -61,9 +64,8 @@ def _load_lines(gate: Gate, loads: Sequence[Case]) -> Iterator[tuple[str, bool]]
             refusal = permit_load(environment, gate.options.disrupt, system)
             if refusal is not None:
                 yield f"  refused   {refusal.reason}", True
-    elif gate.not_judged:
-        for reason in dict.fromkeys(gate.not_judged.values()):
-            yield f"not judged: {reason}", True
+    for reason in dict.fromkeys(one.reason for one in gate.not_judged.values() if one.stage is Stage.LOAD):
+        yield f"not judged: {reason}", not loads
 
 
 def _lines(gate: Gate, script: Script) -> Iterator[tuple[str, bool]]:
@@ -83,7 +85,7 @@ def _lines(gate: Gate, script: Script) -> Iterator[tuple[str, bool]]:
             yield f"refused   {refusal.reason}", True
     traffic = script.traffic.within(gate.environment.systems[script.system].max_rps)
     yield f"traffic   {traffic.samples_per_s:g} reads/s and {traffic.writes_per_s:g} writes/s", False
-    yield f"holds     {', '.join(row.id for row in held_on(script, gate.environment.platform))}", False
+    yield f"holds     {', '.join(row.id for row in held_on(script, gate.environment.systems[script.system]))}", False
 
 
 def _claim(item: pytest.Item) -> str:

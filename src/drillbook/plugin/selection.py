@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from .. import catalogue
+from ..applicable import absent_among, absent_of, declared, not_about, not_seen
 from ..model import Facts, Place, Stage, System
 from ..rounds import Case
 from ..tables import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import pytest
 
     from ..drill.scenario import Script
     from ..environment import Environment
-    from ..model import Observation
+    from ..model import Criterion, Observation
     from ..observations import Key
 
-NotJudged = dict[tuple[str, str], str]
-"""Why a system's statement that was selected cannot be judged, by system and id."""
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Why a statement that was selected is not judged, and when it would have been."""
+
+    reason: str
+    stage: Stage
+    absent: tuple[str, ...] = ()
+    """The components, declared absent, that it speaks of: it is UNKNOWN when one of them is seen all the same."""
+
+
+Statement = tuple[str, str]
+"""A system, and the id of a statement."""
+NotJudged = dict[Statement, LeftOut]
 
 
 def case_of(item: pytest.Item) -> Case | None:
@@ -49,31 +62,54 @@ def system_of(item: pytest.Item) -> str | None:
     return found.system if found is not None else None
 
 
-def keep_applicable(items: list[pytest.Item], environment: Environment, config: pytest.Config) -> NotJudged:
-    """Deselect what does not apply here, in place.
+def keep_applicable(
+    items: list[pytest.Item], environment: Environment, config: pytest.Config, described: Collection[str]
+) -> NotJudged:
+    """Deselect what is not judged here, in place.
+
+    Args:
+        items: the collected tests.
+        environment: where.
+        config: hears of what is deselected.
+        described: the systems whose whole description is known; of others a lab will say the rest.
 
     Returns:
-        What applies and still cannot be judged, each with the reason; it is listed, never passed over silently.
+        Every statement of a system of this environment that is selected and not judged; it is listed with its reason,
+        never passed over silently.
     """
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
-    not_judged: NotJudged = {}
+    left_out: NotJudged = {}
     for item in items:
-        case = case_of(item)
-        if case is None:
-            name = system_of(item)
-            (kept if name is None or _is_here(name, environment) else dropped).append(item)
-        elif not _applies(case, environment):
+        name = system_of(item)
+        if name is not None and not _is_here(name, environment):
             dropped.append(item)
-        elif (reason := _hindrance(case, environment)) is not None:
-            not_judged[case.system, case.criterion.id] = reason
-            dropped.append(item)
-        else:
-            kept.append(item)
+            continue
+        whys = [(row.id, _left_out(item, row, environment, described)) for row in rows_of(item)]
+        left_out |= {(str(name), row_id): why for row_id, why in whys if why is not None}
+        hindered = case_of(item) is not None and whys[0][1] is not None
+        (dropped if hindered or _needs_absent(item, environment) else kept).append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
-    return not_judged
+    judged = statements_of(kept, environment)
+    return {key: one for key, one in left_out.items() if key not in judged}
+
+
+def rows_of(item: pytest.Item) -> tuple[Criterion[Any], ...]:
+    """Return the rows that a test judges, on whatever platform."""
+    case, script = case_of(item), script_of(item)
+    return (case.criterion,) if case is not None else script.holds if script is not None else ()
+
+
+def statements_of(items: Iterable[pytest.Item], environment: Environment) -> frozenset[Statement]:
+    """Return what these tests judge here."""
+    return frozenset(
+        (str(system_of(item)), row.id)
+        for item in items
+        for row in rows_of(item)
+        if case_of(item) is not None or _left_out(item, row, environment, ()) is None
+    )
 
 
 def unknown_ids(items: Sequence[pytest.Item]) -> list[str]:
@@ -102,31 +138,50 @@ def with_bare_systems(environment: Environment) -> Environment:
     return replace(environment, systems=systems, facts=facts)
 
 
-def headline(cases: Sequence[Case], seen: Mapping[Key, Observation], environment: Environment) -> str:
-    """Return the line that says what was looked at."""
-    systems = sorted({case.system for case in cases})
+def headline(
+    judged: Collection[Statement],
+    selected: Collection[Statement],
+    seen: Mapping[Key, Observation],
+    environment: Environment,
+) -> str:
+    """Return the line that says what was looked at, and how much of what was selected that is."""
+    systems = sorted({system for system, _ in judged})
     versions = [f"{name} {environment.facts[name].expected_version or ''}".rstrip() for name in systems]
     return (
         f"drillbook {environment.name}: {environment.platform}, {', '.join(versions)},"
-        f" {len(cases)} criteria, {len(seen)} observations"
+        f" {len(judged)} of {len(selected)} judged, {len(seen)} observations"
     )
-
-
-def _applies(case: Case, environment: Environment) -> bool:
-    return _is_here(case.system, environment) and environment.platform in case.criterion.platforms
 
 
 def _is_here(system: str, environment: Environment) -> bool:
     return system in environment.systems or system in environment.lab_systems
 
 
-def _hindrance(case: Case, environment: Environment) -> str | None:
-    if case.criterion.stage is Stage.LOAD and environment.load is None:
+def _left_out(
+    item: pytest.Item, row: Criterion[Any], environment: Environment, described: Collection[str]
+) -> LeftOut | None:
+    """Return why a row of a test is not judged here, None where it is."""
+    name = str(system_of(item))
+    if (reason := not_about(row, environment.platform)) is not None:
+        return LeftOut(reason, row.stage)
+    system = environment.systems.get(name)
+    absent = _needs_absent(item, environment) or (absent_of(row, system) if system is not None else ())
+    if absent:
+        return LeftOut(declared(absent), row.stage, absent)
+    reason = _hindrance(row, name, environment, described)
+    return None if reason is None else LeftOut(reason, row.stage)
+
+
+def _needs_absent(item: pytest.Item, environment: Environment) -> tuple[str, ...]:
+    """Return the components that a scenario disturbs and that the environment declares absent."""
+    script, system = script_of(item), environment.systems.get(str(system_of(item)))
+    return absent_among(script.disturbs, system) if script is not None and system is not None else ()
+
+
+def _hindrance(row: Criterion[Any], name: str, environment: Environment, described: Collection[str]) -> str | None:
+    if row.stage is Stage.LOAD and environment.load is None:
         return "it sends load, and the environment sets no [load] max_rps"
-    here = environment.systems.get(case.system)
-    if case.criterion.mutating and here is not None and here.scratch_namespace is None:
+    here = environment.systems.get(name)
+    if row.mutating and here is not None and here.scratch_namespace is None:
         return "it writes, and mutations does not allow that here"
-    if case.criterion.stage is Stage.LOAD:
-        return None
-    system = environment.systems.get(case.system) or System(case.system, Place(environment.platform))
-    return case.criterion.needs(system)
+    return not_seen(row, environment.systems[name]) if name in described else None

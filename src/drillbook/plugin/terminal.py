@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..redaction import visible
 from ..report import summary, text
-from . import exits
+from . import exits, workers
 
 if TYPE_CHECKING:
     import pytest
@@ -50,6 +50,9 @@ class Terminal:
                 terminalreporter.write_line(visible(_nothing(gate)), red=True)
             return
         run = exits.sum_up(gate)
+        if workers.is_controller(self._config):  # the workers' own headers are seen by nobody
+            systems = ", ".join(run.run.systems)
+            terminalreporter.write_line(visible(f"drillbook {run.run.environment}: {systems}, {text.how_much(run)}"))
         _show_verdicts(terminalreporter, run)
         _show_the_rest(terminalreporter, run)
         if not (run.verdicts or run.refused or gate.refused) and not terminalreporter.stats.get("failed"):
@@ -73,8 +76,10 @@ def _show_verdicts(reporter: pytest.TerminalReporter, run: summary.Summary) -> N
 
 
 def _show_the_rest(reporter: pytest.TerminalReporter, run: summary.Summary) -> None:
-    for one in run.not_judged:
-        reporter.write_line(visible(f"not judged: {one.name} ({one.reason})"), yellow=True)
+    if run.not_judged:
+        reporter.write_line("")
+    for row in text.not_judged(run):
+        reporter.write_line(visible(row), yellow=True)
     for test, reason in run.refused:
         reporter.write_line(visible(f"refused: {test}: {reason}"), red=True)
     if run.unsettled:
@@ -92,7 +97,7 @@ def _colour(line: summary.Line) -> dict[str, bool]:
 def _nothing(gate: Gate) -> str:
     assert gate.environment is not None
     if gate.not_judged:
-        reasons = "; ".join(sorted(set(gate.not_judged.values())))
+        reasons = "; ".join(sorted({one.reason for one in gate.not_judged.values()}))
         return f"nothing was judged: {len(gate.not_judged)} selected criteria cannot be judged here: {reasons}"
     if gate.config.option.keyword:
         return f"nothing was judged: no test that applies to {gate.environment.name} matches -k {_quoted(gate)}"

@@ -33,6 +33,10 @@ class ReadingProbe(Generic[V]):
         named = None if of is None else getattr(self, "of", of.default)
         return repr(self) if of is None or named == of.default else f"{self!r} of {named}"
 
+    def blind(self, system: System) -> str | None:  # noqa: ARG002 - subclasses that need a platform, or an address, ask
+        """Return why it can never look at this system, by the environment file alone; nothing hinders most probes."""
+        return None
+
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return what to read. Subclasses say."""
         raise NotImplementedError

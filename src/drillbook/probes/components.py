@@ -8,6 +8,7 @@ from typing import ClassVar
 from ..model import CannotObserve, System, Target
 from ..platforms import Declares, InstanceState, Lists, Missing, platform_of
 from .base import ReadingProbe
+from .blindness import lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,10 @@ class Components(ReadingProbe[Listing]):
 
     reading: ClassVar[type[Listing]] = Listing
     timeout_s: ClassVar[float] = 15.0  # connecting, and two questions on a busy host
+
+    def blind(self, system: System) -> str | None:
+        """Return why nobody can list them: only a platform does."""
+        return lacks(system, Lists, "lists what runs")
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the platform as one target."""

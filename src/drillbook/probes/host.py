@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..model import CannotObserve, Instance, System, Target
 from . import remote_host
 from .base import ReadingProbe
+from .blindness import other_machine
 from .http import Answer, request
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class HostResources(ReadingProbe[Resources]):
 
     reading: ClassVar[type[Resources]] = Resources
     together: ClassVar[bool] = True
+
+    def blind(self, system: System) -> str | None:
+        """Return why the machine cannot be looked at."""
+        return other_machine(system)
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return this machine."""
@@ -79,6 +84,10 @@ class Ports(ReadingProbe[PortStates]):
     reading: ClassVar[type[PortStates]] = PortStates
     together: ClassVar[bool] = True
 
+    def blind(self, system: System) -> str | None:
+        """Return why the machine cannot be looked at."""
+        return other_machine(system)
+
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return this machine."""
         return _host(system)
@@ -119,6 +128,10 @@ class Names(ReadingProbe[Resolutions]):
     reading: ClassVar[type[Resolutions]] = Resolutions
     together: ClassVar[bool] = True
 
+    def blind(self, system: System) -> str | None:
+        """Return why the machine cannot be looked at."""
+        return other_machine(system)
+
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return this machine."""
         return _host(system)
@@ -154,6 +167,10 @@ class External(ReadingProbe[Answer]):
     """One HEAD request to the outside, where the environment says that a deploy needs it."""
 
     reading: ClassVar[type[Answer]] = Answer
+
+    def blind(self, system: System) -> str | None:
+        """Return why the machine cannot be looked at."""
+        return other_machine(system)
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return this machine, when an outside address is named."""

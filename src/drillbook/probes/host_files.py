@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..model import CannotObserve, System, Target
+from ..platforms import RunsOnHost
 from ..platforms.systemd.settings import SystemdHost
 from .base import ReadingProbe
+from .blindness import lacks
 from .remote_host import on_host
 
 _NO_HOST_MEND = "name the host under systems.NAME.systemd in the environment file"
@@ -64,6 +66,10 @@ class HostFiles(ReadingProbe[FilesReading]):
     reading: ClassVar[type[FilesReading]] = FilesReading
     together: ClassVar[bool] = True
     timeout_s: ClassVar[float] = 15.0  # connecting, and two questions on a busy host
+
+    def blind(self, system: System) -> str | None:
+        """Return why there is no host to look at."""
+        return lacks(system, RunsOnHost, "looks at files on a host")
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the host."""

@@ -117,6 +117,10 @@ class ClusterProbe(ReadingProbe[V]):
 
     timeout_s: ClassVar[float] = 15.0  # connecting, and two questions on a busy host
 
+    def blind(self, system: System) -> str | None:
+        """Return why there is no cluster to ask."""
+        return None if system.place.held_as(Cluster) is not None else "the environment names no cluster"
+
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the namespace as one target."""
         where = system.place.held_as(Cluster)

@@ -11,6 +11,7 @@ from ..dialects import LEVELS, Entry
 from ..model import CannotObserve, System, Target
 from ..platforms import Lists, LogText, Missing, ReadsLogs, platform_of
 from .base import ReadingProbe
+from .blindness import lacks, unnamed
 from .dated import FIRST_WORDS_S, Dated, Order, Unread, dated, order_of, sought, unread_among
 from .http import per_instance
 
@@ -61,6 +62,12 @@ class Logs(ReadingProbe[LogReading]):
     seek: tuple[str, ...] = ()
     reading: ClassVar[type[LogReading]] = LogReading
     timeout_s: ClassVar[float] = 30.0  # a connection, listing, reading and searching: each has its own, shorter limit
+
+    def blind(self, system: System) -> str | None:
+        """Return why there is no log to read."""
+        return lacks(system, ReadsLogs, "reads logs") or unnamed(
+            system, "log", "api.instances.log", named=any(one.log for one in system.instances)
+        )
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return every instance of the API."""

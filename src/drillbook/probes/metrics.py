@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ..model import CannotObserve, System, Target
 from .base import ReadingProbe
+from .blindness import unnamed
 from .exposition import Family, NotMetrics, families
 from .http import REQUEST_S, Answer, fetch, per_instance
 
@@ -35,6 +36,10 @@ class Metrics(ReadingProbe[Exposition]):
     after: str | None = None
     reading: ClassVar[type[Exposition]] = Exposition
     timeout_s: ClassVar[float] = _BEFORE_S + REQUEST_S + 10.0  # reading a page of many megabytes is our own time
+
+    def blind(self, system: System) -> str | None:
+        """Return why there is no metrics page."""
+        return unnamed(system, "metrics page", "api.metrics", named=any(one.metrics_url for one in system.instances))
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return every instance of the API."""

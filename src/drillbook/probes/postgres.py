@@ -13,6 +13,7 @@ from ..kinds import Kind
 from ..model import CannotObserve, System, Target
 from ..tables import DatabaseTable
 from .base import ReadingProbe
+from .blindness import unnamed
 from .postgres_address import unusable
 from .reach import address_of, named, reached, shown_address_of
 
@@ -70,6 +71,10 @@ class Postgres(ReadingProbe[PostgresState]):
     """Which component."""
     reading: ClassVar[type[PostgresState]] = PostgresState
     timeout_s: ClassVar[float] = 6.0 + 2 * 3.0 + _ANSWERS_S + 5.0  # the way there, two addresses, the statements
+
+    def blind(self, system: System) -> str | None:
+        """Return why there is no database to look at."""
+        return unnamed(system, "PostgreSQL", self.of, named=bool(named(system, self.of)))
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the database, when the environment names one."""

@@ -38,6 +38,11 @@ class ProjectFiles(ReadingProbe[Files]):
     variables: tuple[str, ...]
     reading: ClassVar[type[Files]] = Files
 
+    def blind(self, system: System) -> str | None:
+        """Return why there is no project directory."""
+        named = system.place.held_as(ComposeProject) is not None
+        return None if named else "the environment names no Compose project"
+
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the project."""
         return (Target(system, "project"),)

@@ -16,8 +16,9 @@ from ..kinds import Kind
 from ..model import CannotObserve, Instance, Json, System, Target
 from ..tables import HttpTable
 from .base import ReadingProbe
+from .blindness import unnamed
 from .http import Answer, request
-from .reach import address_of, reached
+from .reach import address_of, named, reached
 
 KIND = Kind("prometheus", HttpTable, port=9090, stands_for="the monitoring")
 _PATH = "/api/v1/targets?state=active"
@@ -60,6 +61,10 @@ class Targets(ReadingProbe[Watched]):
     """Which component."""
     reading: ClassVar[type[Watched]] = Watched
     timeout_s: ClassVar[float] = 15.0  # the way there, and one request
+
+    def blind(self, system: System) -> str | None:
+        """Return why there is no Prometheus to ask."""
+        return unnamed(system, "Prometheus", self.of, named=bool(named(system, self.of)))
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the Prometheus that the environment names."""

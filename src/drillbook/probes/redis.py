@@ -10,6 +10,7 @@ from ..kinds import Kind
 from ..model import CannotObserve, System, Target
 from ..tables import DatabaseTable
 from .base import ReadingProbe
+from .blindness import unnamed
 from .reach import address_of, named, reached, shown_address_of
 from .redis_address import unusable
 
@@ -49,6 +50,10 @@ class Redis(ReadingProbe[RedisState]):
     reading: ClassVar[type[RedisState]] = RedisState
     timeout_s: ClassVar[float] = _DEADLINE_S
 
+    def blind(self, system: System) -> str | None:
+        """Return why there is no cache to look at."""
+        return unnamed(system, "Redis", self.of, named=bool(named(system, self.of)))
+
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the cache, when the environment names one."""
         return named(system, self.of)
@@ -84,6 +89,10 @@ class RedisTopology(ReadingProbe[Topology]):
     """Which component."""
     reading: ClassVar[type[Topology]] = Topology
     timeout_s: ClassVar[float] = _DEADLINE_S
+
+    def blind(self, system: System) -> str | None:
+        """Return why there is no cache to look at."""
+        return unnamed(system, "Redis", self.of, named=bool(named(system, self.of)))
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the cache, when the environment names one."""

@@ -10,6 +10,7 @@ from ..platforms import Missing, platform_of
 from ..platforms.systemd.settings import SystemdHost
 from ..platforms.systemd.units import DescribesUnits, UnitState
 from .base import ReadingProbe
+from .blindness import lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,10 @@ class Units(ReadingProbe[UnitsReading]):
     reading: ClassVar[type[UnitsReading]] = UnitsReading
     together: ClassVar[bool] = True
     timeout_s: ClassVar[float] = 15.0  # connecting, and two questions on a busy host
+
+    def blind(self, system: System) -> str | None:
+        """Return why there are no units to ask about."""
+        return lacks(system, DescribesUnits, "describes units")
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the host."""

@@ -20,6 +20,7 @@ from ..journal.events import (
     ScenarioRefused,
     StatementJudged,
     StatementNotJudged,
+    StatementsSelected,
     WaiverExpired,
 )
 from ..model import id_of
@@ -51,6 +52,8 @@ class Line:
     severity: str
     excuse: str | None = None
     """Why it does not stop the gate (a waiver, a severity below --fail-on), where it does not."""
+    by_a_test: bool = True
+    """Whether a test judged it; else it ought to have been judged, and was not."""
 
     @property
     def name(self) -> str:
@@ -112,11 +115,28 @@ class Summary:
     """Why nobody would have undone the run's faults for a time, where that was so."""
     unsettled: str | None = None
     """Why a good last round is not enough, where it is not."""
+    selected: frozenset[tuple[str, str]] = frozenset()
+    """System and id of each statement that the selected tests speak of; a journal of before does not say it."""
 
     def count(self, outcome: str, severity: str | None = None) -> int:
         """Count the verdicts with this outcome, and this severity where one is given, that nothing excuses."""
         open_ones = [line for line in self.verdicts if line.verdict == outcome and line.excuse is None]
         return sum(severity in {None, line.severity} for line in open_ones)
+
+    @property
+    def judged(self) -> int:
+        """Count the statements on which a test has come to a verdict."""
+        return len(self._judged)
+
+    @property
+    def of(self) -> int:
+        """Count the statements of the systems here that were selected, judged or not."""
+        listed = {(one.system, one.id) for one in self.not_judged}
+        return len({*self._judged, *listed, *self.selected})
+
+    @property
+    def _judged(self) -> set[tuple[str, str]]:
+        return {(line.system, line.id) for line in self.verdicts if line.by_a_test}
 
     @property
     def excused(self) -> int:
@@ -134,7 +154,9 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
     told = list(records)
     facts = _facts(run_id, told)
     lines = {(one.system, one.test, one.id): _line(one) for one in _each(told, StatementJudged)}
-    not_judged = {(one.system, one.id): _not_judged(one, facts) for one in _each(told, StatementNotJudged)}
+    judged = {(one.system, one.id) for one in lines.values()}
+    left_out = [_not_judged(one, facts) for one in _each(told, StatementNotJudged)]
+    not_judged = {(one.system, one.id): one for one in left_out if (one.system, one.id) not in judged}
     refused = {one.test: one.reason for one in _each(told, ScenarioRefused)}
     return Summary(
         facts,
@@ -146,6 +168,7 @@ def summed_up(run_id: str, records: Iterable[journal.Record]) -> Summary:
         tuple(one.line for one in _each(told, DrillMeasured)),
         next((one.reason for one in _each(told, RunUnguarded)), None),
         next((_unsettled(one) for one in _each(told, RoundsUnsettled)), None),
+        frozenset(key for one in _each(told, StatementsSelected) for key in one.statements),
     )
 
 
@@ -199,6 +222,8 @@ def as_json(summary: Summary) -> dict[str, Any]:
             "UNKNOWN": counts["UNKNOWN"],
             "excused": summary.excused,
             "not_judged": len(summary.not_judged),
+            "judged": summary.judged,
+            "of": summary.of,
         },
         "verdicts": [asdict(line) for line in summary.verdicts],
         "not_judged": [asdict(one) for one in summary.not_judged],
@@ -226,4 +251,5 @@ def _line(one: StatementJudged) -> Line:
         remedy=one.hint or one.advice,
         severity=one.severity,
         excuse=one.excuse,
+        by_a_test=one.by_a_test,
     )

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from .summary import Line, Summary
 
 _WIDTH = 200
+_FEW = 5
+"""So many statements that are not judged for one reason are named each on the terminal."""
 _OWN_ENDS = {
     None: "the run did not end",
     2: "interrupted",
@@ -41,7 +43,7 @@ def block(line: Line) -> list[str]:
 
 
 def counts(summary: Summary) -> str:
-    """Return ``34 MET, 1 NOT_MET, 1 UNKNOWN, 2 waived, 5 not judged``."""
+    """Return ``34 MET, 1 NOT_MET, 1 UNKNOWN, 2 waived, 38 of 97 judged``."""
     waived = sum(line.waived for line in summary.verdicts)
     below = summary.excused - waived
     numbers = (
@@ -49,9 +51,14 @@ def counts(summary: Summary) -> str:
         (waived, "waived"),
         (below, "below --fail-on"),
         (len(summary.refused), "refused"),
-        (len(summary.not_judged), "not judged"),
     )
-    return ", ".join([f"{summary.count('MET')} MET", *(f"{number} {what}" for number, what in numbers if number)])
+    others = (f"{number} {what}" for number, what in numbers if number)
+    return ", ".join([f"{summary.count('MET')} MET", *others, how_much(summary)])
+
+
+def how_much(summary: Summary) -> str:
+    """Return ``38 of 97 judged``: how much of what was selected somebody has come to a verdict on."""
+    return f"{summary.judged} of {summary.of} judged"
 
 
 def last_line(summary: Summary, where: str, exit_status: int | None) -> str:
@@ -78,6 +85,18 @@ def _why(summary: Summary, exit_status: int | None) -> str:
     said = [*worst, *(text for holds, text in others if holds)]
     own = _OWN_ENDS.get(exit_status)
     return ", ".join([own, *said] if own else said or ["a test failed"])
+
+
+def not_judged(summary: Summary) -> list[str]:
+    """Return why what was selected was not judged: a line for each statement, or for many that share a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for one in summary.not_judged:
+        by_reason.setdefault(one.reason, []).append(one.name)
+    rows: list[str] = []
+    for reason, names in by_reason.items():
+        many = [f"{len(names)} statements, which drillbook report {summary.run.id} names"]
+        rows += [f"not judged: {name} ({reason})" for name in (names if len(names) <= _FEW else many)]
+    return rows
 
 
 def whole(summary: Summary) -> list[str]:

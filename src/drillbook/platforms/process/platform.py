@@ -33,8 +33,8 @@ from ..capabilities import (
     named,
 )
 from ..claims import KeepsClaim
-from .marker import HINT as _MARKER_HINT
-from .marker import MarkerFile
+from ..marker_file import HINT as _MARKER_HINT
+from ..marker_file import MarkerFile
 from .settings import Processes
 
 if TYPE_CHECKING:

@@ -1,15 +1,18 @@
-"""The mark of processes, which cannot bear one themselves: a file of their machine."""
+"""The mark of what cannot bear one itself: a file."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...model import CannotObserve
+from ..model import CannotObserve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HINT = "set process.marker to a file on the target whose lines name the environments that it may be disrupted as"
+HINT = (
+    "set marker, in the platform's table, to a file on the target whose lines name the environments that it may be "
+    "disrupted as"
+)
 
 
 class MarkerFile:

@@ -1,0 +1,1 @@
+"""A system that is seen by its addresses alone, from outside."""
