@@ -84,7 +84,7 @@ def test_writes_that_are_not_allowed_are_listed_and_not_judged(environment: Path
     environment.write_text(environment.read_text().replace("mutations]\nallowed = true", "mutations]\nallowed = false"))
     run = gate(environment, reports=tmp_path / "reports")
     assert run.exit_status == 0, run.output
-    reason = "it writes, and [mutations] does not allow that here"
+    reason = "it writes, and mutations does not allow that here"
     assert {row["id"] for row in run.summary["not_judged"] if row["reason"] == reason} == {
         "config-manager.verify.api-create",
         "config-manager.verify.api-read-back",

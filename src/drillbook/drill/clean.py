@@ -80,7 +80,7 @@ def _clean(
     if system is None:
         why = f"nobody is known here as {keys.system}; bring it up, or name the environment's file"
     elif system.scratch_namespace != keys.namespace:
-        why = "[mutations] does not allow writes there any more"
+        why = "mutations does not allow writes there any more"
     else:
         return _delete(claim, keys, found, system, budget_s, say)
     return Cleaned(keys.system, keys.namespace, keys.run, 0, len(found), why)

@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for mark, meaning in (
         ("smoke", "judged after a deploy: read-only, seconds"),
         ("preflight", "judged before a deploy, on the machine that will run it"),
-        ("mutating", "writes into the namespace that [mutations] sets aside, and removes it again"),
+        ("mutating", "writes into the namespace that a system's mutations set aside, and removes it again"),
         ("load", "sends load and judges the objectives under it"),
         ("scenario", "injects a fault under traffic; asks for --disrupt NAME"),
         ("drill", "a scenario with a stopwatch and objectives: RTO, RPO"),

@@ -88,7 +88,7 @@ _SEARCH = f"""
 """The first entry tells how far back the journal reaches; a message that is no clean text stands there as bytes."""
 _AS_BYTES = ('"MESSAGE":[', '"MESSAGE" : [')
 _SINCE = f"{_JOURNAL.format(quiet='')} --since @{{since:.6f}} -n {{most}}"
-_NO_HOST = "set host and units under systems.NAME.systemd in the environment file"
+_NO_HOST = "set host and units under systemd, of the system or of the file, in the environment file"
 
 _READS = (Lists, ReadsLogs, RunsOnHost, DescribesUnits, BearsMarks, ReportsUsage, Executes)
 
