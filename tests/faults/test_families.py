@@ -47,6 +47,9 @@ class Offering:
     def list_instances(self) -> tuple[InstanceState, ...]:
         return tuple(InstanceState(f"api-{number}", "api", "running", pid=number) for number in (1, 2))
 
+    def returns_within_s(self, name: str) -> float | None:
+        return 5.0
+
     def replicas(self, component: str) -> int:
         return len(self.list_instances())
 
@@ -133,8 +136,9 @@ def test_the_listing_as_json_has_the_same(capsys: pytest.CaptureFixture[str]) ->
     assert [one["name"] for one in stop["parameters"]] == ["name", "grace_s"]
     assert stop["parameters"][0]["required"]
     assert stop["parameters"][1]["default"] == 10.0
-    assert [way["undo"]["kind"] for way in stop["ways"]] == ["instances.start", "replicas.await"]
-    assert [way["platforms"] for way in stop["ways"]] == [["process", "compose", "systemd"], ["kubernetes"]]
+    assert [way["undo"]["kind"] for way in stop["ways"]] == ["instances.start", "replicas.await", "instances.await"]
+    places = [["process", "compose", "systemd"], ["kubernetes"], ["process"]]
+    assert [way["platforms"] for way in stop["ways"]] == places
     assert stop["ways"][1]["needs"] == ["Lists", "Stops", "Scales"]
 
 

@@ -284,6 +284,7 @@ def _system(name: str, settings: SystemSettings, file: EnvironmentFile, resolver
         postgres_url=resolver.database(settings.postgres, f"{key}.postgres.url", unusable_postgres),
         redis_url=resolver.database(settings.redis, f"{key}.redis.url", unusable_redis),
         control=settings.control,
+        processes=settings.process.settings() if settings.process else None,
         marker=settings.marker,
         systemd=_systemd(settings.systemd, resolver.base),
         data_dir=settings.data_dir,

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from .. import addresses
+from ..platforms.process.settings import ProcessTable
 
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key", "cookie"}
 
@@ -184,6 +185,7 @@ class SystemSettings(Strict):
     control: Path | None = None
     marker: Path | None = None
     """Of this system's place, where that can bear no mark itself; else the one under [disruption]."""
+    process: ProcessTable | None = None
     systemd: SystemdSettings | None = None
     data_dir: Path = Path("/var/lib/llm-config")
     api: ApiSettings = Field(default_factory=ApiSettings)
@@ -192,6 +194,12 @@ class SystemSettings(Strict):
     redis: DatabaseSettings | None = None
     prometheus: PrometheusSettings | None = None
     preflight: PreflightSettings = Field(default_factory=PreflightSettings)
+
+    @model_validator(mode="after")
+    def _one_way_to_the_processes(self) -> Self:
+        if self.control is not None and self.process is not None:
+            raise ValueError("expected one of control (a lab's keeper) and process, not both")
+        return self
 
 
 class LabSettings(Strict):

@@ -8,12 +8,14 @@ since then, or a shell without the variable, must not lead elsewhere.
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..model import Cluster, ComposeProject, System, SystemdHost
 from ..platforms import PlatformRefused
 from ..platforms.kubernetes import api_of
+from ..platforms.process.found import ProcessSettings, settings_of
 from .undo import BadUndo, absolute_path, text
 
 if TYPE_CHECKING:
@@ -43,9 +45,14 @@ def system_at(data: Data) -> System:
 
 
 def _write_process(system: System) -> dict[str, Json]:
-    if system.control is None:
-        raise PlatformRefused(f"{system.name}: the environment names no control socket", hint="name it as control")
-    return {"control": str(system.control.absolute())}
+    if system.control is not None:
+        return {"control": str(system.control.absolute())}
+    settings = settings_of(system.processes)
+    if settings is None:
+        raise PlatformRefused(
+            f"{system.name}: the environment names no process", hint=f"name them under systems.{system.name}.process"
+        )
+    return {"host": socket.gethostname(), "processes": settings.to_data()}
 
 
 def _write_compose(system: System) -> dict[str, Json]:
@@ -75,7 +82,15 @@ def _write_kubernetes(system: System) -> dict[str, Json]:
 
 
 def _read_process(name: str, data: Data) -> System:
-    return System(name, "process", control=absolute_path(data, "control"))
+    if "control" in data:
+        return System(name, "process", control=absolute_path(data, "control"))
+    host = text(data, "host")
+    if host != socket.gethostname():  # state on a shared disk: the same commands would start a second service here
+        raise BadUndo(f"its processes are on {host}, and this is {socket.gethostname()}; recover there")
+    try:
+        return System(name, "process", processes=ProcessSettings.from_data(data.get("processes")))
+    except ValueError as error:
+        raise BadUndo(f"expected how the processes are found: {error}") from None
 
 
 def _read_compose(name: str, data: Data) -> System:

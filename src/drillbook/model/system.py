@@ -108,6 +108,8 @@ class System:
     postgres_url: str | Secret | None = None
     redis_url: str | Secret | None = None
     control: Path | None = None
+    processes: object = None
+    """What the platform of ordinary processes knows of them; its own, and opaque here."""
     marker: Path | None = None
     """The file that says as what its place may be disrupted; None for the one that the environment names for all."""
     cluster: Cluster | None = None

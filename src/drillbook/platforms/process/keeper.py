@@ -21,6 +21,7 @@ from ..capabilities import (
     ReadsLogs,
     ReportsUsage,
     Restarts,
+    Returns,
     RollsBack,
     RollsOut,
     Scales,
@@ -32,6 +33,8 @@ from ..capabilities import (
     named,
 )
 from ..claims import KeepsClaim
+from .found import settings_of
+from .usage import of_family
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +49,11 @@ _ACT_S = 10.0
 _DEATH_S = 5.0
 _RESTART_GRACE_S = 10.0
 _HINT = "start the lab (drillbook lab up) or name its control socket in the environment file"
+_NAMES_NONE = "the environment names no process"
+_NAME_THEM = (
+    "under systems.{system}.process.instances, name each with its component, what finds it (pid_file, port or command) "
+    "and what brings it back (start or returns_within_s)"
+)
 
 
 _WHY_NOT: dict[Any, str] = {
@@ -54,6 +62,7 @@ _WHY_NOT: dict[Any, str] = {
     Scales: "the keeper holds as many processes as the lab was brought up with",
     RollsOut: "the keeper's processes run what lies on this machine, there is nothing to roll out",
     RollsBack: "the keeper keeps no earlier version of a process",
+    Returns: "what the keeper holds stays down until it is started",
 }
 
 
@@ -114,15 +123,7 @@ class Keeper:
         pid = self._pid(name)
         if pid is None:
             raise CannotObserve(f"{name} does not run", hint="drillbook lab status shows what runs")
-        import psutil  # noqa: PLC0415 - only this capability needs it
-
-        try:
-            first = psutil.Process(pid)
-            family = [first, *first.children(recursive=True)]
-            seen = [(one.memory_info().rss, one.cpu_times()) for one in family]
-        except psutil.Error as error:
-            raise CannotObserve(f"{name} (pid {pid}): {error}", hint="look again: a process has just ended") from None
-        return Usage(sum(rss for rss, _ in seen), cpu_s=sum(times.user + times.system for _, times in seen))
+        return of_family(name, pid)
 
     def kill(self, name: str) -> None:
         """Kill it and return when it is proven dead. Raises PlatformRefused, CannotObserve."""
@@ -178,13 +179,14 @@ class Keeper:
 
 
 class ProcessPlatform:
-    """The embedded platform."""
+    """Processes of this machine: those that the lab's keeper holds, or those that the environment says how to find."""
 
-    OFFERS = frozenset({Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Restarts, ReportsUsage})
+    OFFERS = frozenset({Lists, ReadsLogs, Starts, Stops, Kills, Pauses, Restarts, Returns, ReportsUsage})
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._keeper = None if system.control is None else Keeper(system.control)
+        self._settings = settings_of(system.processes)
 
     @property
     def place(self) -> str:
@@ -196,17 +198,26 @@ class ProcessPlatform:
         """Return the capability, or Missing with the reason."""
         if capability in (Lists, ReadsLogs):
             return cast("C", self)
+        if self._keeper is None and self._settings is not None:
+            from .processes import Processes  # noqa: PLC0415 - psutil is loaded where processes are found
+
+            return cast("C | Missing", Processes(self._system.name, self._settings).can(capability))
         if capability in (Starts, Stops, Kills, Pauses, Restarts, ReportsUsage):
             if self._keeper is None:
-                return Missing(f"{self._system.name}: the environment names no control socket; {_HINT}")
+                how = _NAME_THEM.format(system=self._system.name)
+                return Missing(f"{self._system.name}: {_NAMES_NONE}; {how}")
             return cast("C", self._keeper)
         return Missing(_WHY_NOT.get(capability, f"processes on this machine have no {capability.__name__}"))
 
     def list_instances(self) -> tuple[InstanceState, ...]:
-        """Ask the keeper for all processes. Raises CannotObserve."""
-        if self._keeper is None:
-            raise CannotObserve("the environment names no control socket", hint=_HINT)
-        return self._keeper.list_instances()
+        """Ask the keeper for all processes, or look for each. Raises CannotObserve."""
+        if self._keeper is not None:
+            return self._keeper.list_instances()
+        if self._settings is None:
+            raise CannotObserve(_NAMES_NONE, hint=_NAME_THEM.format(system=self._system.name))
+        from .processes import Processes  # noqa: PLC0415 - as above
+
+        return Processes(self._system.name, self._settings).list_instances()
 
     def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
         """Read the end of the instance's log file. Raises CannotObserve when there is none."""

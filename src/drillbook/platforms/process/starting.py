@@ -1,0 +1,102 @@
+"""Starts a command again as a service of its own, that outlives whoever has started it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+
+from ..capabilities import PlatformRefused
+
+if TYPE_CHECKING:
+    from .found import Found
+
+MARK = "DRILLBOOK_STARTED"
+"""The variable that tells what we have started, however long it takes until it can be found."""
+_STARTS_WITHIN_S = 60.0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_UMASK = 0o022
+_FRESH = """
+import os, signal, sys
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    try:
+        signal.signal(number, signal.SIG_DFL)
+    except (OSError, ValueError):
+        pass
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+try:
+    os.execv(sys.argv[1], sys.argv[1:])
+except OSError as error:
+    sys.exit(f"{sys.argv[1]}: {error.strerror}")
+"""
+"""A watchdog ignores signals that a service must hear, and that is inherited; a hook after the fork is no way in a
+process with threads."""
+
+
+def start(mark: str, found: Found) -> subprocess.Popen[bytes]:
+    """Start the command of an instance: in a session of its own, in ``/``, without anything of our environment.
+
+    It runs as us; where we are root and the instance names its user, as that user. Its environment is PATH, HOME, USER,
+    LOGNAME, LANG and our mark; its output goes to the instance's log. What else it needs is for a script of its own.
+
+    Raises:
+        PlatformRefused: it cannot be run.
+    """
+    assert found.start is not None
+    try:
+        account = _account(found.user)
+        other = account.pw_uid != os.geteuid()
+        with open(found.log or os.devnull, "ab") as output:  # noqa: PTH123 - a path or the system's own name
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _FRESH, *found.start],
+                cwd="/",
+                env=_environment(account, mark),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                umask=_UMASK,
+                user=account.pw_uid if other else None,
+                group=account.pw_gid if other else None,
+                extra_groups=os.getgrouplist(account.pw_name, account.pw_gid) if other else None,
+            )
+    except (OSError, KeyError, subprocess.SubprocessError) as error:
+        raise PlatformRefused(f"cannot run {found.start[0]}: {error}", hint="run it by hand as the same user") from None
+    threading.Thread(target=process.wait, name=f"the end of {mark}", daemon=True).start()
+    return process
+
+
+def is_starting(mark: str) -> bool:
+    """Say whether something that was started under this mark within the last minute is still there."""
+    youngest_s = time.time() - _STARTS_WITHIN_S
+    return any(_bears(one, mark) for one in psutil.process_iter() if _began_s(one) >= youngest_s)
+
+
+def _account(user: str | None) -> pwd.struct_passwd:
+    """Return whom it runs as. Raises KeyError for a user that is not known here."""
+    return pwd.getpwnam(user) if user is not None and os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+
+
+def _environment(account: pwd.struct_passwd, mark: str) -> dict[str, str]:
+    name = account.pw_name
+    return {"PATH": _PATH, "HOME": account.pw_dir, "USER": name, "LOGNAME": name, "LANG": "C.UTF-8", MARK: mark}
+
+
+def _began_s(process: psutil.Process) -> float:
+    try:
+        return float(process.create_time())
+    except psutil.Error:
+        return 0.0
+
+
+def _bears(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
+        return False
