@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from drillbook.platforms.process import starting
 from drillbook.platforms.process.found import Found, ProcessSettings
 from drillbook.polling import wait_until
 
-from .grounds import Ground, free_port, listens, platform, running, state
+from .grounds import SUPERVISOR, Ground, free_port, listens, platform, running, state
 
 
 def test_a_stop_waits_for_the_end_and_says_how_our_own_child_ended(ground: Ground) -> None:
@@ -31,10 +32,36 @@ def test_a_stop_waits_for_the_end_and_says_how_our_own_child_ended(ground: Groun
     assert (state(processes).state, state(processes).exit_code) == ("exited", 0)
 
 
-def test_how_the_child_of_another_ended_is_not_known(ground: Ground) -> None:
+def test_how_the_child_of_another_ended_is_known_where_the_kernel_tells(ground: Ground) -> None:
+    """Linux 6.15 and later tell it."""
     port = free_port()
     processes = platform(api_1=Found("api", port=port))
-    _orphan(ground, port)
+    ground.run(sys.executable, str(SUPERVISOR), str(ground.folder), "0", "0", *ground.argv(port))
+    wait_until(lambda: listens(port), what="the server", timeout_s=10)
+    tells = tuple(int(one) for one in os.uname().release.split(".")[:2]) >= (6, 15)
+    assert processes.stop("api-1", grace_s=5).exit_code in ((0,) if tells else (0, None))
+
+
+def test_the_end_of_a_child_that_its_parent_forgets_is_known(ground: Ground) -> None:
+    port = free_port()
+    processes = platform(api_1=Found("api", port=port))
+    fork = "import subprocess, sys, time; child = subprocess.Popen(sys.argv[1:]); time.sleep(600)"
+    ground.run(sys.executable, "-c", fork, *ground.argv(port))
+    wait_until(lambda: listens(port), what="the server", timeout_s=10)
+    assert processes.stop("api-1", grace_s=5).exit_code == 0
+    assert state(processes).exit_code == 0
+
+
+def test_where_nobody_tells_how_it_ended_it_is_not_known(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    def older(*_: object) -> None:
+        raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+
+    monkeypatch.setattr("fcntl.ioctl", older)
+    monkeypatch.setattr("drillbook.platforms.process.signals._left_to_be_asked", lambda _: None)
+    port = free_port()
+    processes = platform(api_1=Found("api", port=port))
+    ground.run(sys.executable, str(SUPERVISOR), str(ground.folder), "0", "0", *ground.argv(port))
+    wait_until(lambda: listens(port), what="the server", timeout_s=10)
     stopped = processes.stop("api-1", grace_s=5)
     assert (stopped.exit_code, stopped.killed) == (None, False)
     assert state(processes).exit_code is None

@@ -124,7 +124,8 @@ class Processes:
     def stop(self, name: str, *, grace_s: float) -> Stopped:
         """Ask it to stop, kill it and its children when the grace is over, return when all are gone.
 
-        How it ended is told where it is our child; else its parent alone knows. Raises PlatformRefused.
+        How it ended is told where it is our child, or the kernel tells (Linux 6.15); else its parent alone knows.
+        Raises PlatformRefused.
         """
         found = self._found(name)
         top = self._must_run(name, found)
@@ -138,7 +139,7 @@ class Processes:
                     held.ends_within(_DEATH_S)
                 took_s, exit_code = time.monotonic() - began, held.exit_code()
         except Gone:
-            raise PlatformRefused(f"stop {name}: it has just ended by itself", hint="see why it ends") from None
+            raise _ended_by_itself(f"stop {name}") from None
         _kill_each(wait_for_end(members, within_s=max(_ORPHANS_LEAVE_S, began + grace_s - time.monotonic())))
         exit_code = -signal.SIGKILL if killed and exit_code is None else exit_code
         self._note_end(name, members, exit_code)
@@ -147,12 +148,18 @@ class Processes:
     def kill(self, name: str) -> None:
         """Kill it with all its children and return when they are proven dead. Raises PlatformRefused.
 
-        It ran when it was sent the signal that nothing survives: that it ended by it is what the list says then.
+        Where nobody tells how it ended, the list says by this signal: it ran when it was sent.
         """
         top = self._must_run(name, self._found(name))
         members = family(top)
-        self._send_all(name, top, signal.SIGKILL)
-        self._note_end(name, members, -signal.SIGKILL)
+        try:
+            with Held(top) as held:
+                send_all(top, signal.SIGKILL)
+                held.ends_within(_DEATH_S)
+                exit_code = held.exit_code()
+        except Gone:
+            raise _ended_by_itself(f"kill {name}") from None
+        self._note_end(name, members, -signal.SIGKILL if exit_code is None else exit_code)
 
     def pause(self, name: str) -> None:
         """Freeze it with all its children. Raises PlatformRefused."""
@@ -193,7 +200,10 @@ class Processes:
 
     def _signal_all(self, name: str, number: signal.Signals, wanted: str) -> None:
         found = self._found(name)
-        self._send_all(name, self._must_run(name, found), number)
+        try:
+            send_all(self._must_run(name, found), number)
+        except Gone:
+            raise _ended_by_itself(f"{number.name} to {name}") from None
         try:
             wait_until(
                 lambda: self._state(name, found, Look()).state == wanted,
@@ -202,14 +212,6 @@ class Processes:
             )
         except TimedOut as error:
             raise PlatformRefused(f"{number.name} to {name}: {error}", hint="look at the process") from None
-
-    def _send_all(self, name: str, top: psutil.Process, number: signal.Signals) -> None:
-        try:
-            send_all(top, number)
-        except Gone:
-            raise PlatformRefused(
-                f"{number.name} to {name}: it has just ended by itself", hint="see why it ends"
-            ) from None
 
     def _note_end(self, name: str, members: list[psutil.Process], exit_code: int | None) -> None:
         """Wait for the end of all and remember how it ended. Raises PlatformRefused when not all of it has."""
@@ -240,6 +242,10 @@ class Processes:
 
     def _mark(self, name: str) -> str:
         return f"{self._system}/{name}"
+
+
+def _ended_by_itself(what: str) -> PlatformRefused:
+    return PlatformRefused(f"{what}: it has just ended by itself", hint="see why it ends")
 
 
 def _kill_each(processes: list[psutil.Process]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
+import struct
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..capabilities import PlatformRefused
@@ -20,6 +23,12 @@ if TYPE_CHECKING:
 _NOTHING = 0
 """The signal that only asks whether one may."""
 _TO_MS = 1000
+_INFO, _INFO_FIELDS = "<QQ11Ii", 13
+"""struct pidfd_info of linux/pidfd.h in its first size: a mask, the cgroup, ids, and the status as wait(2) has it."""
+_INFO_EXIT = 1 << 3
+_GET_INFO = 3 << 30 | struct.calcsize(_INFO) << 16 | 0xFF << 8 | 11
+_PARENT_ASKS_S = 0.5
+_LOOK_EVERY_S = 0.01
 
 
 class Gone(Exception):
@@ -73,14 +82,45 @@ class Held:
         return bool(poll.poll(max(0.0, limit_s) * _TO_MS))
 
     def exit_code(self) -> int | None:
-        """Return how it ended; None where that is told to another, its parent. Leaves it to be asked again."""
+        """Return how it has ended; None where only its parent is told. Leaves it to be asked again."""
         try:
             told = os.waitid(os.P_PIDFD, self._handle, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
-            return None
+            status = _left_to_be_asked(self.process.pid)
+            return self._told_by_the_kernel() if status is None else status
         if told is None:
             return None
         return told.si_status if told.si_code == os.CLD_EXITED else -told.si_status
+
+    def _told_by_the_kernel(self) -> int | None:
+        """Return how another's child has ended: Linux 6.15 and later say it once the parent has asked."""
+        end = time.monotonic() + _PARENT_ASKS_S
+        while True:
+            answer = bytearray(struct.pack(_INFO, _INFO_EXIT, *[0] * _INFO_FIELDS))
+            try:
+                fcntl.ioctl(self._handle, _GET_INFO, answer)
+            except OSError:
+                return None
+            mask, *_, status = struct.unpack(_INFO, answer)
+            if mask & _INFO_EXIT:
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() >= end:
+                return None
+            time.sleep(_LOOK_EVERY_S)
+
+
+def _left_to_be_asked(pid: int) -> int | None:
+    """Return how a process has ended whose parent has not asked; None where it has, or we may not see it.
+
+    Who may not see it is shown a 0; the file ``io`` is refused to just those.
+    """
+    folder = Path(f"/proc/{pid}")
+    try:
+        (folder / "io").read_bytes()
+        fields = (folder / "stat").read_text("ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return os.waitstatus_to_exitcode(int(fields[-1])) if fields[0] == "Z" else None
 
 
 def send_all(top: psutil.Process, number: signal.Signals) -> None:
