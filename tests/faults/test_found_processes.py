@@ -33,7 +33,7 @@ from drillbook.faults import (
 from drillbook.faults.address import system_at
 from drillbook.faults.claims.records import holder_of
 from drillbook.faults.families.victims import OnInstances
-from drillbook.faults.undo import BadUndo, Undo, perform
+from drillbook.faults.undo import BadUndo, NotUndone, Undo, perform
 from drillbook.journal import Journal
 from drillbook.model import System
 from drillbook.platforms import PlatformRefused
@@ -80,7 +80,7 @@ def supervised(ground: Ground, *, within_s: float, delay_s: float = 0.2, times: 
     ground.run(
         sys.executable, str(SUPERVISOR), str(ground.folder), str(delay_s), str(times), *ground.argv(port)
     )  # fmt: skip
-    wait_until(lambda: listens(port), what="the server", timeout_s=10)
+    wait_until(lambda: listens(port), what="the server", timeout_s=20)
     return write(ground, {"api-1": {"component": "api", "port": port, "returns_within_s": within_s}}), port
 
 
@@ -132,7 +132,7 @@ def test_what_its_supervisor_does_not_bring_back_is_left_behind_and_said(
     assert not session.close()
     assert time.monotonic() - began < 30  # the watchdog has tried again, alone
     assert len(records()) == 1
-    wait_until(lambda: holder_of(NAME) is None, what="the watchdog's end", timeout_s=10)
+    wait_until(lambda: holder_of(NAME) is None, what="the watchdog's end", timeout_s=20)
 
     assert main(["recover", "--env", str(path)]) != 0
     assert "not back within 1 s" in capsys.readouterr().out
@@ -217,3 +217,16 @@ def test_an_undo_that_does_not_say_how_they_are_found_is_refused(rows: object) -
     data = {"system": "s", "platform": "process", "host": socket.gethostname(), "processes": rows}
     with pytest.raises(BadUndo, match="expected how the processes are found"):
         system_at(data)  # type: ignore[arg-type] # that is the case
+
+
+def test_a_start_that_fails_leaves_the_harm_and_says_why(ground: Ground) -> None:
+    port = free_port()
+    ground.serve(port)
+    start = list(ground.argv(port, "--exit", "3"))
+    path = write(ground, {"api-1": {"component": "api", "port": port, "start": start}})
+    _, system, processes = loaded(path)
+    undo = KillInstance.of(system, "api-1").undo
+    processes.kill("api-1")
+    with pytest.raises(NotUndone, match="ended with 3, and nothing fits port"):
+        perform(undo, budget_s=3)
+    assert state(processes).state == "exited"

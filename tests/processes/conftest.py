@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from drillbook.platforms.process import starting
+
 from .grounds import Ground, ground_in
+
+
+@pytest.fixture(autouse=True)
+def _nothing_launched() -> None:
+    """Every test's instance is called api-1."""
+    starting.forget("config-manager/api-1")
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ class Ground:
     def serve(self, port: int, *options: str) -> subprocess.Popen[bytes]:
         """Start a server and wait until it listens."""
         child = self.run(*self.argv(port, *options))
-        wait_until(lambda: listens(port), what="the server", timeout_s=10)
+        wait_until(lambda: listens(port), what="the server", timeout_s=20)
         return child
 
     def left(self) -> list[psutil.Process]:
@@ -87,7 +87,7 @@ def running(processes: Processes, name: str = "api-1") -> InstanceState:
         found = state(processes, name)
         return found if found.running else None
 
-    return wait_until(look, what=name, timeout_s=10)
+    return wait_until(look, what=name, timeout_s=20)
 
 
 def system(**found: Found) -> System:

@@ -63,6 +63,7 @@ async def lay_out(folder: Path) -> None:
         "platform": "process",
         "mutations": {"allowed": True},
         "disruption": {"allowed": True, "at_most": {"instances": 4}, "marker": "marker"},
+        "objectives": {"rto_s": 60, "rpo_s": 0},
         "systems": {
             "config-manager": {
                 "version": "1.0.0",

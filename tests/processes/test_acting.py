@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_how_the_child_of_another_ended_is_known_where_the_kernel_tells(ground: 
     port = free_port()
     processes = platform(api_1=Found("api", port=port))
     ground.run(sys.executable, str(SUPERVISOR), str(ground.folder), "0", "0", *ground.argv(port))
-    wait_until(lambda: listens(port), what="the server", timeout_s=10)
+    wait_until(lambda: listens(port), what="the server", timeout_s=20)
     tells = tuple(int(one) for one in os.uname().release.split(".")[:2]) >= (6, 15)
     assert processes.stop("api-1", grace_s=5).exit_code in ((0,) if tells else (0, None))
 
@@ -47,7 +48,7 @@ def test_the_end_of_a_child_that_its_parent_forgets_is_known(ground: Ground) -> 
     processes = platform(api_1=Found("api", port=port))
     fork = "import subprocess, sys, time; child = subprocess.Popen(sys.argv[1:]); time.sleep(600)"
     ground.run(sys.executable, "-c", fork, *ground.argv(port))
-    wait_until(lambda: listens(port), what="the server", timeout_s=10)
+    wait_until(lambda: listens(port), what="the server", timeout_s=20)
     assert processes.stop("api-1", grace_s=5).exit_code == 0
     assert state(processes).exit_code == 0
 
@@ -61,7 +62,7 @@ def test_where_nobody_tells_how_it_ended_it_is_not_known(ground: Ground, monkeyp
     port = free_port()
     processes = platform(api_1=Found("api", port=port))
     ground.run(sys.executable, str(SUPERVISOR), str(ground.folder), "0", "0", *ground.argv(port))
-    wait_until(lambda: listens(port), what="the server", timeout_s=10)
+    wait_until(lambda: listens(port), what="the server", timeout_s=20)
     stopped = processes.stop("api-1", grace_s=5)
     assert (stopped.exit_code, stopped.killed) == (None, False)
     assert state(processes).exit_code is None
@@ -116,7 +117,7 @@ def test_what_is_started_is_a_service_of_its_own(ground: Ground, monkeypatch: py
         processes.start("api-1")
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert wait_until(lambda: state(processes).running, what="it", timeout_s=5)
+    assert wait_until(lambda: state(processes).running, what="it", timeout_s=20)
     found = json.loads(told.read_text())
     assert (found["cwd"], found["leads"], found["hangup"]) == ("/", True, True)
     assert set(found["env"]) <= {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_CTYPE", starting.MARK}
@@ -132,19 +133,44 @@ def test_what_is_slow_to_listen_is_starting_and_not_started_twice(ground: Ground
     assert state(processes).state == "starting"
     processes.start("api-1")
     assert len(ground.left()) == 1
-    wait_until(lambda: state(processes).running, what="it", timeout_s=8)
+    wait_until(lambda: state(processes).running, what="it", timeout_s=20)
 
 
 def test_a_start_that_fails_says_so_and_where_to_look(ground: Ground) -> None:
     port, log = free_port(), ground.folder / "log"
     processes = platform(api_1=Found("api", port=port, start=ground.argv(port, "--exit", "3"), log=log))
+    processes.start("api-1")
+    wait_until(lambda: state(processes).state == "exited", what="its end", timeout_s=20)
     with pytest.raises(PlatformRefused, match=r"ended with 3, and nothing fits port \d+") as refused:
         processes.start("api-1")
     assert refused.value.hint == f"look at {log}"
-    absent = platform(api_1=Found("api", port=port, start=("/nonexistent/program",), log=log))
+    processes.start("api-1")  # once more, as an undo does
+    assert wait_until(lambda: log.read_text() == "begins\n" * 2, what="another try", timeout_s=20)
+
+
+def test_a_program_that_is_not_there_is_named_in_the_log(ground: Ground) -> None:
+    log = ground.folder / "log"
+    absent = platform(api_1=Found("api", port=free_port(), start=("/nonexistent/program",), log=log))
+    absent.start("api-1")
+    wait_until(lambda: state(absent).state == "exited", what="its end", timeout_s=20)
     with pytest.raises(PlatformRefused, match="ended with 1"):
         absent.start("api-1")
     assert "/nonexistent/program: No such file or directory" in log.read_text()
+
+
+def test_what_a_launcher_starts_is_waited_for(ground: Ground) -> None:
+    """It ends at once in good order, and what it leaves bears no mark of ours."""
+    port = free_port()
+    launch = "import os, subprocess, sys; subprocess.Popen(sys.argv[1:], env={})"
+    slow = ground.argv(port, "--after", "2")
+    processes = platform(api_1=Found("api", port=port, start=(sys.executable, "-c", launch, *slow)))
+    processes.start("api-1")
+    for _ in range(3):
+        time.sleep(0.3)
+        assert state(processes).state == "starting"
+        processes.start("api-1")
+    running(processes)
+    assert len(ground.left()) == 1
 
 
 def test_a_restart_gives_a_new_life(ground: Ground) -> None:
@@ -182,7 +208,7 @@ def test_a_capability_is_there_where_the_environment_says_enough() -> None:
 def test_what_belongs_to_another_user_is_seen_and_not_touched(ground: Ground) -> None:
     port, file = free_port(), ground.folder / "pid"
     child = ground.serve(port, "--pid-file", str(file), "--workers", "1")
-    wait_until(file.exists, what="the pid file", timeout_s=5)
+    wait_until(file.exists, what="the pid file", timeout_s=20)
     for folder in (ground.folder, *list(ground.folder.parents)[:3]):
         folder.chmod(0o755)
     processes = platform(api_1=Found("api", pid_file=file), by_port=Found("api", port=port))
@@ -227,7 +253,7 @@ def _orphan(ground: Ground, port: int, *options: str) -> None:
     """Start a server whose parent has left, so that nobody here is told how it ends."""
     fork = "import subprocess, sys; subprocess.Popen(sys.argv[1:])"
     ground.run(sys.executable, "-c", fork, *ground.argv(port, *options)).wait(10)
-    wait_until(lambda: listens(port), what="the server", timeout_s=10)
+    wait_until(lambda: listens(port), what="the server", timeout_s=20)
 
 
 def _as_another_user(look: Callable[[], str]) -> str:

@@ -12,11 +12,14 @@ import psutil
 import pytest
 
 from drillbook import clock
+from drillbook.accepts import components
+from drillbook.model import Facts, Outcome
 from drillbook.platforms import PlatformRefused
 from drillbook.platforms.process.found import Found
 from drillbook.polling import wait_until
+from drillbook.probes.components import Components
 
-from .grounds import SERVER, Ground, free_port, platform, running, state
+from .grounds import SERVER, Ground, free_port, platform, running, state, system
 
 PYTHON = sys.executable
 
@@ -48,7 +51,7 @@ def test_it_is_found_with_its_start_and_its_workers_are_not_taken_for_it(
     age = dt.datetime.now(dt.UTC) - clock.parse(found.started_at)
     assert -1 < age.total_seconds() < 60
     child.kill()
-    wait_until(lambda: len(ground.left()) <= int(workers), what="its end", timeout_s=5)
+    wait_until(lambda: len(ground.left()) <= int(workers), what="its end", timeout_s=20)
     if workers == "0":
         assert child.returncode is None  # a zombie, whose parent has not asked yet
         assert state(processes).state == "exited"
@@ -58,7 +61,7 @@ def test_a_pid_file_that_another_process_has_outlived_is_stale(ground: Ground) -
     file = ground.folder / "pid"
     child = ground.serve(free_port(), "--pid-file", str(file))
     processes = platform(api_1=Found("api", pid_file=file))
-    wait_until(lambda: state(processes).pid == child.pid, what="the pid file", timeout_s=5)
+    wait_until(lambda: state(processes).pid == child.pid, what="the pid file", timeout_s=20)
     yesterday = psutil.Process(child.pid).create_time() - 86400
     os.utime(file, (yesterday, yesterday))
     assert state(processes).state == "exited"
@@ -70,7 +73,7 @@ def test_a_pid_file_that_another_process_has_outlived_is_stale(ground: Ground) -
 def test_a_pid_file_that_means_another_program_is_stale(ground: Ground) -> None:
     file = ground.folder / "pid"
     child = ground.serve(free_port(), "--pid-file", str(file))
-    wait_until(lambda: file.exists() and file.read_text().endswith("\n"), what="the pid file", timeout_s=5)
+    wait_until(lambda: file.exists() and file.read_text().endswith("\n"), what="the pid file", timeout_s=20)
     processes = platform(api_1=Found("api", pid_file=file, command=("/usr/sbin/another",)))
     assert state(processes).state == "exited"
     assert child.poll() is None
@@ -121,3 +124,22 @@ def test_neither_we_nor_what_started_us_is_ever_it(whose: Callable[[], int], tmp
     assert "runs Drillbook itself" in str(state(processes).because)
     with pytest.raises(PlatformRefused, match="runs Drillbook itself"):
         processes.kill("api-1")
+
+
+def test_a_process_that_nobody_can_tell_is_unknown_and_hides_none_that_is_down(ground: Ground) -> None:
+    both = [ground.serve(free_port()) for _ in range(2)]
+    other = free_port()
+    found = system(api_1=by_command(ground, 0), redis=Found("redis", port=other))
+    redis = ground.serve(other)
+    target = Components().targets(found)[0]
+
+    def judged() -> tuple[Outcome, str]:
+        finding = components.all_running().check(Components().observe(target), Facts("process", None, clock_skew_s=2.0))
+        return finding.outcome, finding.observed
+
+    outcome, observed = judged()  # redis names the folder as well: three fit
+    assert outcome is Outcome.UNKNOWN
+    assert all(f"pid {child.pid}" in observed for child in (*both, redis))
+    redis.kill()
+    redis.wait(5)
+    assert judged() == (Outcome.NOT_MET, "redis exited")

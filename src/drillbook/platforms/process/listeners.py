@@ -27,7 +27,8 @@ class Listener:
 
 def listeners() -> tuple[Listener, ...]:
     """Return all listening sockets of this machine."""
-    rows = [line.split() for table in _TABLES if table.exists() for line in table.read_text("ascii").split("\n")[1:]]
+    texts = [table.read_text("ascii") for table in _TABLES if table.exists()]
+    rows = [line.split() for text in texts for line in text.split("\n") if f" {_LISTEN} " in line]
     return tuple(
         Listener(int(row[_ADDRESS].rpartition(":")[2], 16), int(row[_USER]), f"socket:[{row[_SOCKET]}]")
         for row in rows

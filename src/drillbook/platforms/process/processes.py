@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from .found import Found, ProcessSettings
 
 _DEATH_S = 5.0
-_EFFECT_S = 2.0
-_FIRST_LOOK_S = 1.0
+_EFFECT_S = 5.0
 _ORPHANS_LEAVE_S = 1.0
 _RESTART_GRACE_S = 10.0
 _ACTS = (Stops, Kills, Pauses, Returns, ReportsUsage)
@@ -90,21 +89,23 @@ class Processes:
         return tuple(self._state(name, found, look) for name, found in self._instances.items())
 
     def start(self, name: str) -> None:
-        """Start it where it neither runs nor is about to; the list says when it is there. Raises PlatformRefused."""
+        """Start it where it neither runs nor is about to, and return at once: the list says when it is there.
+
+        Raises PlatformRefused, also for the start before this one, where that has failed.
+        """
         found = self._found(name)
         if found.start is None:
             raise PlatformRefused(f"nothing says how to start {name}", hint="start it by hand; name it as start")
-        if self._process(name, found) is not None or starting.is_starting(self._mark(name)):
+        mark = self._mark(name)
+        if self._process(name, found) is not None or starting.is_starting(mark):
             return
-        child = starting.start(self._mark(name), found)
-        end = time.monotonic() + _FIRST_LOOK_S
-        while time.monotonic() < end and self._process(name, found) is None:
-            if child.poll():
-                raise PlatformRefused(
-                    f"{' '.join(found.start)} ended with {child.returncode}, and nothing fits {found.words()}",
-                    hint=f"look at {found.log}" if found.log else "run it by hand; name a log for what it says",
-                )
-            time.sleep(0.05)
+        failed_with = starting.failed_with(mark)
+        if failed_with is not None:
+            raise PlatformRefused(
+                f"{' '.join(found.start)} ended with {failed_with}, and nothing fits {found.words()}",
+                hint=f"look at {found.log}" if found.log else "run it by hand; name a log for what it says",
+            )
+        starting.start(mark, found)
 
     def returns_within_s(self, name: str) -> float | None:
         """Return how soon its supervisor has started it again, None where we start it. Raises PlatformRefused."""
@@ -189,6 +190,7 @@ class Processes:
             process = look.find(name, found)
             if process is not None:
                 _exit_codes.pop((self._system, name), None)
+                starting.forget(self._mark(name))
                 return _state_of(name, found, process)
         except CannotObserve as unseen:
             return InstanceState(name, found.component, "unknown", because=f"{unseen.reason}; {unseen.hint}")

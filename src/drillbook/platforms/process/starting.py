@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psutil
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 MARK = "DRILLBOOK_STARTED"
 """The variable that tells what we have started, however long it takes until it can be found."""
 _STARTS_WITHIN_S = 60.0
+_LAUNCHED_WITHIN_S = 10.0
+"""How long what a launcher has started, and that bears no mark of ours, may take until it can be found."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _UMASK = 0o022
 _FRESH = """
@@ -39,7 +42,19 @@ except OSError as error:
 process with threads."""
 
 
-def start(mark: str, found: Found) -> subprocess.Popen[bytes]:
+@dataclass(frozen=True, slots=True)
+class _Launched:
+    """What this process has started last under a mark."""
+
+    process: subprocess.Popen[bytes]
+    at_s: float
+    """By the monotonic clock."""
+
+
+_launched: dict[str, _Launched] = {}
+
+
+def start(mark: str, found: Found) -> None:
     """Start the command of an instance: in a session of its own, in ``/``, without anything of our environment.
 
     It runs as us; where we are root and the instance names its user, as that user. Its environment is PATH, HOME, USER,
@@ -49,6 +64,7 @@ def start(mark: str, found: Found) -> subprocess.Popen[bytes]:
         PlatformRefused: it cannot be run.
     """
     assert found.start is not None
+    at_s = time.monotonic()
     try:
         account = _account(found.user)
         other = account.pw_uid != os.geteuid()
@@ -68,12 +84,34 @@ def start(mark: str, found: Found) -> subprocess.Popen[bytes]:
             )
     except (OSError, KeyError, subprocess.SubprocessError) as error:
         raise PlatformRefused(f"cannot run {found.start[0]}: {error}", hint="run it by hand as the same user") from None
+    _launched[mark] = _Launched(process, at_s)
     threading.Thread(target=process.wait, name=f"the end of {mark}", daemon=True).start()
-    return process
+
+
+def failed_with(mark: str) -> int | None:
+    """Return, once, the exit status with which the last start under this mark has failed; None where it has not."""
+    last = _launched.get(mark)
+    if last is None or not last.process.returncode:
+        return None
+    del _launched[mark]
+    return last.process.returncode
+
+
+def forget(mark: str) -> None:
+    """Note that what was started under this mark has been found: what ends from now on has ended."""
+    _launched.pop(mark, None)
 
 
 def is_starting(mark: str) -> bool:
-    """Say whether something that was started under this mark within the last minute is still there."""
+    """Say whether something that was started under this mark within the last minute is still there.
+
+    A command that has ended in good order has left it to another, which is given a little time.
+    """
+    last = _launched.get(mark)
+    if last is not None:
+        limit_s = {None: _STARTS_WITHIN_S, 0: _LAUNCHED_WITHIN_S}.get(last.process.returncode, 0.0)
+        if time.monotonic() - last.at_s < limit_s:
+            return True
     youngest_s = time.time() - _STARTS_WITHIN_S
     return any(_bears(one, mark) for one in psutil.process_iter() if _began_s(one) >= youngest_s)
 
