@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
+import psutil
 import pytest
 import tomli_w
 
@@ -230,3 +231,48 @@ def test_a_start_that_fails_leaves_the_harm_and_says_why(ground: Ground) -> None
     with pytest.raises(NotUndone, match="ended with 3, and nothing fits port"):
         perform(undo, budget_s=3)
     assert state(processes).state == "exited"
+
+
+def test_what_was_frozen_goes_on_whatever_its_name_stands_for_by_then(ground: Ground) -> None:
+    file = ground.folder / "pid"
+    master = ground.serve(free_port(), "--pid-file", str(file), "--workers", "2")
+    path = write(ground, {"api-1": {"component": "api", "pid_file": str(file)}})
+    _, system, processes = loaded(path)
+    running(processes)
+    family = [psutil.Process(master.pid), *psutil.Process(master.pid).children()]
+    fault = PauseInstance.of(system, "api-1")
+    undo = Undo.from_json(json.loads(json.dumps(fault.undo.to_json())))
+    fault.inject()
+    file.unlink()  # somebody has cleaned up
+    master.kill()  # and a health check has lost its patience
+    master.wait(20)
+    workers = family[1:]
+    assert {one.status() for one in workers} == {psutil.STATUS_STOPPED}
+    perform(undo, budget_s=20)
+    assert psutil.STATUS_STOPPED not in {one.status() for one in workers}
+
+
+def test_what_cannot_be_told_apart_by_then_is_not_called_undone(ground: Ground) -> None:
+    child = ground.serve(free_port())
+    command = list(ground.argv(0)[:3])
+    path = write(ground, {"api-1": {"component": "api", "command": command, "start": list(ground.argv(free_port()))}})
+    _, system, processes = loaded(path)
+    undo = KillInstance.of(system, "api-1").undo
+    processes.kill("api-1")
+    child.wait(20)
+    several = [ground.serve(free_port()) for _ in range(2)]
+    with pytest.raises(NotUndone, match=rf"2 processes fit .*pid {several[0].pid}"):
+        perform(undo, budget_s=1)
+    with pytest.raises(PlatformRefused, match=rf"2 processes fit .*pid {several[0].pid}"):
+        KillInstance.of(system, "api-1")
+
+
+def test_one_that_was_replaced_since_the_undo_was_written_is_not_frozen(ground: Ground) -> None:
+    path, _ = started(ground)
+    _, system, processes = loaded(path)
+    fault = PauseInstance.of(system, "api-1")
+    processes.restart("api-1")
+    running(processes)
+    with pytest.raises(PlatformRefused, match="another one by now"):
+        fault.inject()
+    assert state(processes).running

@@ -19,21 +19,29 @@ from ..platforms.process.found import ProcessSettings, settings_of
 from .undo import BadUndo, absolute_path, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ..model import Json
 
     Data = Mapping[str, Json]
 
 
-def address_of(system: System) -> dict[str, Json]:
+def address_of(system: System, *, pinned: Iterable[str] = ()) -> dict[str, Json]:
     """Return where a system's instances are reached, with absolute paths and without secrets.
+
+    Args:
+        system: whose.
+        pinned: the instances of which these very processes are meant, whatever their names come to stand for.
 
     Raises:
         PlatformRefused: the environment does not say.
         CannotObserve: it cannot be found out which API server that is.
     """
-    return {"system": system.name, "platform": system.platform, **_WRITERS[system.platform](system)}
+    address = {"system": system.name, "platform": system.platform, **_WRITERS[system.platform](system)}
+    processes = address.get("processes")
+    if isinstance(processes, dict) and pinned:
+        address["processes"] = _pinned(system, tuple(pinned))
+    return address
 
 
 def system_at(data: Data) -> System:
@@ -53,6 +61,14 @@ def _write_process(system: System) -> dict[str, Json]:
             f"{system.name}: the environment names no process", hint=f"name them under systems.{system.name}.process"
         )
     return {"host": socket.gethostname(), "processes": settings.to_data()}
+
+
+def _pinned(system: System, names: tuple[str, ...]) -> dict[str, Json]:
+    from ..platforms.process.processes import pinned  # noqa: PLC0415 - psutil is loaded where processes are found
+
+    settings = settings_of(system.processes)
+    assert settings is not None
+    return pinned(settings, names).to_data()
 
 
 def _write_compose(system: System) -> dict[str, Json]:

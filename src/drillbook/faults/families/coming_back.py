@@ -45,15 +45,23 @@ class Back:
         return 0.0 if self.seen >= set(self.names) else self.lands_within_s
 
     def healed(self) -> str | None:
-        """Return the evidence that none is in that state, nor on its way up from it, or None. Raises CannotObserve."""
+        """Return the evidence that none is in that state, nor on its way up from it, or None.
+
+        Raises CannotObserve, also where nobody can say of one in what state it is.
+        """
         try:
             states = self.look()
         except TargetGone as gone:
             return gone.reason
         self.seen.update(state.name for state in states if state.state == self.out_of or self._is_another(state))
         fine = ("running", "paused") if self.out_of == "exited" else None
-        harmed = any(state.state == self.out_of or (fine and state.state not in fine) for state in states)
-        return None if harmed else shown(states)
+        if any(state.state == self.out_of for state in states):
+            return None
+        unseen = [state.because for state in states if state.because is not None]
+        if unseen:
+            raise CannotObserve("; ".join(unseen), hint="look at the platform")
+        on_its_way = any(fine and state.state not in fine for state in states)
+        return None if on_its_way else shown(states)
 
     def _is_another(self, state: InstanceState) -> bool:
         """Say whether an instance that came back by itself, before we looked, has taken the place of the harmed one."""

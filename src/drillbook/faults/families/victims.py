@@ -47,6 +47,8 @@ class Victims:
         known = listed(system)
         before = named(known, name)
         for state in before:
+            if state.because is not None:
+                raise PlatformRefused(state.because, hint="nothing is done before that is clear")
             if not state.running:
                 raise PlatformRefused(f"{state.name} is {state.state} already", hint="bring it back first")
         total = sum(state.component == before[0].component for state in known)
@@ -75,6 +77,7 @@ class Victims:
                 wait for others.
             lands_within_s: how long the harm may go unseen when its author dies over it.
         """
+        pinned = self.names if kind == coming_back.RESUME else ()
         more: dict[str, Json] = {}
         if lands_within_s:
             uids: dict[str, Json] = {state.name: state.uid for state in self.before if state.uid is not None}
@@ -85,7 +88,7 @@ class Victims:
                 kind, more = returning.AWAIT, {**more, returning.WITHIN: within_s}
             elif replaces(self.system):
                 return replicas_run.awaited(self.system, self.component)
-        return Undo(kind, {**address_of(self.system), "names": list(self.names), **more})
+        return Undo(kind, {**address_of(self.system, pinned=pinned), "names": list(self.names), **more})
 
     def now(self) -> tuple[InstanceState | None, ...]:
         """Look at what their names stand for now, in the order of ``before``. Raises CannotObserve."""

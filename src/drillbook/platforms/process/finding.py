@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -20,6 +21,8 @@ _WRITTEN_AFTER_S = 1.0
 """A process' start is known to the second: its pid file may seem to be this much older than it."""
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 _INIT = 1
+_START = 19
+"""The column of /proc/PID/stat after the name, as proc(5) counts them from 3 on."""
 
 
 @dataclass(slots=True)
@@ -97,6 +100,28 @@ def lives(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except _GONE:
         return False
+
+
+def uid_of(process: psutil.Process) -> str:
+    """Return what tells a process from every other that has had its number: its start, by the kernel's own clock.
+
+    Raises NoSuchProcess.
+    """
+    try:
+        stat = Path(f"/proc/{process.pid}/stat").read_text("ascii", errors="replace")
+    except OSError:
+        raise psutil.NoSuchProcess(process.pid) from None
+    return f"{process.pid} since tick {stat.rpartition(')')[2].split()[_START]}"
+
+
+def by_uid(uid: str) -> psutil.Process | None:
+    """Return the process that ``uid_of`` told this of, None where it has ended."""
+    number = uid.partition(" ")[0]
+    process = _process(int(number)) if number.isdecimal() else None
+    try:
+        return process if process is not None and uid_of(process) == uid else None
+    except _GONE:
+        return None
 
 
 def _by_pid_file(name: str, found: Found) -> list[psutil.Process]:

@@ -44,6 +44,8 @@ class Found:
     """Or else: how soon its supervisor has started it again by itself."""
     log: Path | None = None
     """Where what ``start`` starts writes its output; None for nowhere."""
+    pinned: tuple[str, ...] = ()
+    """Processes that are it as well, each told from its successor: those that an undo must let go on."""
 
     def __post_init__(self) -> None:
         """Refuse what says too little or too much."""
@@ -84,7 +86,7 @@ class Found:
         return {
             name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
-            if value is not None
+            if value not in (None, ())
         }
 
     @classmethod
@@ -164,4 +166,5 @@ _READERS: dict[str, Callable[[Json, str], Any]] = {
     "start": _texts,
     "returns_within_s": _number,
     "log": _path,
+    "pinned": _texts,
 }

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -33,12 +34,13 @@ from ..capabilities import (
 )
 from ..claims import KeepsClaim
 from . import starting
-from .finding import Look, family
+from .finding import Look, by_uid, family, uid_of
+from .found import ProcessSettings
 from .signals import Gone, Held, send_all, wait_for_end
 from .usage import of_family
 
 if TYPE_CHECKING:
-    from .found import Found, ProcessSettings
+    from .found import Found
 
 _DEATH_S = 5.0
 _EFFECT_S = 5.0
@@ -167,8 +169,14 @@ class Processes:
         self._signal_all(name, signal.SIGSTOP, "paused")
 
     def resume(self, name: str) -> None:
-        """Let it go on, with all its children. Raises PlatformRefused."""
-        self._signal_all(name, signal.SIGCONT, "running")
+        """Let it go on, with all its children, and those that are pinned. Raises PlatformRefused."""
+        found = self._found(name)
+        pinned = [one for uid in found.pinned if (one := by_uid(uid)) is not None]
+        for one in pinned:
+            with contextlib.suppress(Gone):
+                send_all(one, signal.SIGCONT)
+        if not pinned or self._process(name, found) is not None:
+            self._signal_all(name, signal.SIGCONT, "running")
 
     def restart(self, name: str) -> None:
         """Stop and start an instance, or each of a component in its turn. Raises PlatformRefused, CannotObserve."""
@@ -186,6 +194,9 @@ class Processes:
         return of_family(name, process.pid)
 
     def _state(self, name: str, found: Found, look: Look) -> InstanceState:
+        frozen = next((one for uid in found.pinned if (one := by_uid(uid)) and _is_frozen(one)), None)
+        if frozen is not None:
+            return InstanceState(name, found.component, "paused", pid=frozen.pid)
         try:
             process = look.find(name, found)
             if process is not None:
@@ -246,6 +257,26 @@ class Processes:
         return f"{self._system}/{name}"
 
 
+def pinned(settings: ProcessSettings, names: tuple[str, ...]) -> ProcessSettings:
+    """Return how the processes of a system are found, with those of some instances pinned as they are now.
+
+    Raises CannotObserve where nobody can say which process one is.
+    """
+    look, instances = Look(), dict(settings.instances)
+    for name in names:
+        process = look.find(name, instances[name])
+        members = [] if process is None else family(process)
+        instances[name] = replace(instances[name], pinned=tuple(uid_of(one) for one in members))
+    return ProcessSettings(instances)
+
+
+def _is_frozen(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _ended_by_itself(what: str) -> PlatformRefused:
     return PlatformRefused(f"{what}: it has just ended by itself", hint="see why it ends")
 
@@ -258,13 +289,12 @@ def _kill_each(processes: list[psutil.Process]) -> None:
 
 
 def _state_of(name: str, found: Found, process: psutil.Process) -> InstanceState:
-    began_s = process.create_time()
-    began = dt.datetime.fromtimestamp(began_s, dt.UTC).isoformat(timespec="milliseconds")
+    began = dt.datetime.fromtimestamp(process.create_time(), dt.UTC).isoformat(timespec="milliseconds")
     return InstanceState(
         name=name,
         component=found.component,
-        state="paused" if process.status() == psutil.STATUS_STOPPED else "running",
+        state="paused" if _is_frozen(process) else "running",
         started_at=began.replace("+00:00", "Z"),
         pid=process.pid,
-        uid=f"{process.pid} since {began_s:.2f}",
+        uid=uid_of(process),
     )

@@ -117,8 +117,11 @@ def is_starting(mark: str) -> bool:
 
 
 def _account(user: str | None) -> pwd.struct_passwd:
-    """Return whom it runs as. Raises KeyError for a user that is not known here."""
-    return pwd.getpwnam(user) if user is not None and os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    """Return whom it runs as. Raises KeyError for a user that is not known here, PermissionError for another's."""
+    account = pwd.getpwuid(os.geteuid()) if user is None else pwd.getpwnam(user)
+    if os.geteuid() not in (0, account.pw_uid):
+        raise PermissionError(f"only root starts it as {user}")
+    return account
 
 
 def _environment(account: pwd.struct_passwd, mark: str) -> dict[str, str]:
