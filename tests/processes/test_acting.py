@@ -7,9 +7,10 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -204,14 +205,22 @@ def test_a_capability_is_there_where_the_environment_says_enough() -> None:
     assert "systems.config-manager.process.instances.postgres" in refused.value.hint
 
 
+@pytest.fixture
+def readable_by_all() -> Iterator[Path]:
+    """A folder of the test's own which another user may read: pytest's are for their owner alone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
-def test_what_belongs_to_another_user_is_seen_and_not_touched(ground: Ground) -> None:
-    port, file = free_port(), ground.folder / "pid"
+def test_what_belongs_to_another_user_is_seen_and_not_touched(ground: Ground, readable_by_all: Path) -> None:
+    port, file = free_port(), readable_by_all / "pid"
     child = ground.serve(port, "--pid-file", str(file), "--workers", "1")
     wait_until(file.exists, what="the pid file", timeout_s=20)
-    for folder in (ground.folder, *list(ground.folder.parents)[:3]):
-        folder.chmod(0o755)
     processes = platform(api_1=Found("api", pid_file=file), by_port=Found("api", port=port))
+    assert state(processes).pid == state(processes, "by-port").pid == child.pid  # all is loaded that a look needs
 
     def look() -> str:
         said = f"{state(processes).state}; {state(processes, 'by-port').because}"
