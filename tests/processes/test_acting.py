@@ -127,6 +127,21 @@ def test_what_is_started_is_a_service_of_its_own(ground: Ground, monkeypatch: py
     assert len(ground.left()) == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts it as another")
+def test_root_starts_it_as_the_user_that_is_named() -> None:
+    words = ("/bin/sleep", str(1_000_000 + os.getpid()))
+    processes = platform(api_1=Found("api", command=words, user="nobody", start=words))
+    processes.start("api-1")
+    try:
+        found = running(processes)
+        assert found.pid is not None
+        process = psutil.Process(found.pid)
+        assert (process.username(), process.uids().saved, process.gids().real) == ("nobody", 65534, 65534)
+        assert "\nGroups:\t65534 \n" in Path(f"/proc/{found.pid}/status").read_text()
+    finally:
+        processes.kill("api-1")
+
+
 def test_what_is_slow_to_listen_is_starting_and_not_started_twice(ground: Ground) -> None:
     port = free_port()
     processes = platform(api_1=Found("api", port=port, start=ground.argv(port, "--after", "3")))

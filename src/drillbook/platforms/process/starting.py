@@ -33,13 +33,19 @@ for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
     except (OSError, ValueError):
         pass
 signal.pthread_sigmask(signal.SIG_SETMASK, ())
+user, group, *groups = (int(one) for one in sys.argv[1].split(","))
+program = sys.argv[2]
 try:
-    os.execv(sys.argv[1], sys.argv[1:])
+    if user != os.geteuid():
+        os.setgroups(groups)
+        os.setgid(group)
+        os.setuid(user)
+    os.execv(program, sys.argv[2:])
 except OSError as error:
-    sys.exit(f"{sys.argv[1]}: {error.strerror}")
+    sys.exit(f"{program}: {error.strerror}")
 """
 """A watchdog ignores signals that a service must hear, and that is inherited; a hook after the fork is no way in a
-process with threads."""
+process with threads. It changes the user by itself: that one may not be able to run our Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +73,11 @@ def start(mark: str, found: Found) -> None:
     at_s = time.monotonic()
     try:
         account = _account(found.user)
-        other = account.pw_uid != os.geteuid()
+        groups = os.getgrouplist(account.pw_name, account.pw_gid)
+        identity = ",".join(str(one) for one in (account.pw_uid, account.pw_gid, *groups))
         with open(found.log or os.devnull, "ab") as output:  # noqa: PTH123 - a path or the system's own name
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _FRESH, *found.start],
+                [sys.executable, "-I", "-S", "-c", _FRESH, identity, *found.start],
                 cwd="/",
                 env=_environment(account, mark),
                 stdin=subprocess.DEVNULL,
@@ -78,9 +85,6 @@ def start(mark: str, found: Found) -> None:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 umask=_UMASK,
-                user=account.pw_uid if other else None,
-                group=account.pw_gid if other else None,
-                extra_groups=os.getgrouplist(account.pw_name, account.pw_gid) if other else None,
             )
     except (OSError, KeyError, subprocess.SubprocessError) as error:
         raise PlatformRefused(f"cannot run {found.start[0]}: {error}", hint="run it by hand as the same user") from None
