@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 from drillbook.environment import BadEnvironment, Environment, load, locate
 from drillbook.model import Secret, Tls
-from drillbook.platforms.process.settings import Processes
+from drillbook.platforms.process.found import ProcessSettings
 
 from ..running import ROOT
 
@@ -408,7 +408,7 @@ def _own(folder: Path, text: str) -> Path:
 
 def _places(environment: Environment) -> dict[str, tuple[str, str]]:
     """Return marker and control socket of each system, as they are named."""
-    found = {name: system.place.held_as(Processes) for name, system in environment.systems.items()}
+    found = {name: system.place.held_as(ProcessSettings) for name, system in environment.systems.items()}
     return {name: (str(one.marker), str(one.control)) for name, one in found.items() if one is not None}
 
 
@@ -510,7 +510,7 @@ def planted_for(name: str) -> str:
     return PLANTED.replace("postgresql", "redis") if "cache" in name.lower() else PLANTED
 
 
-@pytest.mark.parametrize("name", ["staging", "prod"])
+@pytest.mark.parametrize("name", ["staging", "prod", "process"])
 @pytest.mark.parametrize("whole", [False, True])
 def test_the_examples_load_as_they_are_and_with_everything_in_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, whole: bool
@@ -527,8 +527,43 @@ def test_the_examples_load_as_they_are_and_with_everything_in_them(
     found = {"ca_file": authority.cert_pem.bytes()}
     found |= {"cert_file": (tmp_path / "c.pem").read_bytes(), "key_file": (tmp_path / "k.pem").read_bytes()}
     for key, file in re.findall(r'(\w*file) = "([^"]+)"', text):
+        if key == "pid_file":
+            continue
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_bytes(planted_for(file).encode() if key == "file" else found[key])
     path = tmp_path / "x.toml"
     path.write_text(text)
     assert load(path).name == name
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("", "process.instances: missing"),
+        ("component = 'api'", "api-1: expected what finds it: pid_file, port or command, found a table with component"),
+        ("component = 'api'\nport = 1\npid_file = '/x'", "api-1: expected one of pid_file and port, not both"),
+        ("component = 'api'\npid_file = 'x'", "api-1: expected absolute paths"),
+        ("component = 'api'\nport = 70000", "api-1: expected port to be between 1 and 65535"),
+        ("component = 'api'\nport = 1\nstart = ['x']", "expected start to be a command whose program is an absolute"),
+        ("component = 'api'\nport = 1\nstart = '/x --y'", "api-1.start: expected a valid tuple"),
+        ("component = 'api'\nport = 1\nstart = ['/x']\nreturns_within_s = 3", "not both: it would be started twice"),
+        ("component = 'api'\nport = 1\nreturns_within_s = 90", "expected returns_within_s to be between 0 and 50"),
+        ("component = 'api'\nport = 1\nstop_signal = 'KILL'", "stop_signal: expected 'TERM', 'INT' or 'QUIT', found"),
+        ("component = 'api'\ncommand = []", "expected command to be words, not empty"),
+        ("component = 'api'\nprot = 1", 'prot: unknown key (did you mean "port"?)'),
+        ("port = 1", "api-1.component: missing"),
+    ],
+)
+def test_a_process_that_is_not_said_enough_of_is_an_error(tmp_path: Path, rows: str, said: str) -> None:
+    table = (
+        f"[systems.config-manager.process.instances.api-1]\n{rows}\n" if rows else "[systems.config-manager.process]\n"
+    )
+    found = problems(tmp_path, HEAD + table)
+    assert "systems.config-manager.process.instances" in found
+    assert said in found
+
+
+def test_a_keeper_and_processes_together_are_an_error(tmp_path: Path) -> None:
+    table = "[systems.config-manager]\ncontrol = '/x'\n"
+    table += "[systems.config-manager.process.instances.api-1]\ncomponent = 'api'\nport = 1\n"
+    assert "expected one of control (a lab's keeper) and process, not both" in problems(tmp_path, HEAD + table)

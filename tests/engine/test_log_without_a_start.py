@@ -17,14 +17,14 @@ FACTS = Facts("process", None, clock_skew_s=2.0)
 
 
 def read(file: Path, *lines: tuple[float, str]) -> tuple[Outcome, str]:
-    """Write lines of so many seconds ago, and judge the last five minutes of a process that no keeper holds."""
+    """Write lines of so many seconds ago, and judge the last five minutes of a process that nobody finds."""
     now = clock.parse(clock.now())
     file.write_text("".join(f"{(now - dt.timedelta(seconds=ago_s)).isoformat()} {text}\n" for ago_s, text in lines))
     system = systems.system("process", Instance("api-1", log=file))
     seen = Logs(seek=("Server starting",)).observe(Target(system, "api-1", system.instances[0]))
     started = logs.started_with(("Server starting",), 0).check(seen, FACTS)
     assert started.outcome is Outcome.UNKNOWN, started.observed
-    assert "when the instance started: the environment names no control socket" in started.observed
+    assert "when the instance started: the environment names no process" in started.observed
     found = logs.no_errors_in_window().check(seen, FACTS)
     return found.outcome, found.observed
 

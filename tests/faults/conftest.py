@@ -23,8 +23,8 @@ from drillbook.faults.claims.records import folder_of, holder_of
 from drillbook.journal import Journal
 from drillbook.model import System
 from drillbook.platforms import InstanceState
+from drillbook.platforms.process.found import ProcessSettings
 from drillbook.platforms.process.platform import Keeper
-from drillbook.platforms.process.settings import Processes
 from drillbook.polling import wait_until
 from drillbook.redaction import Redactor
 
@@ -57,7 +57,7 @@ def lab() -> Iterator[Range]:
     found = labs.bring_up("config-manager")
     try:
         system = environments.load(found.environment).systems["config-manager"]
-        where = system.place.held_as(Processes)
+        where = system.place.held_as(ProcessSettings)
         assert where is not None
         assert where.control is not None
         yield Range(found.environment, system, Keeper(where.control))

@@ -39,7 +39,7 @@ from drillbook.faults.claims.own_keys import OwnKeys
 from drillbook.journal import Journal
 from drillbook.journal.events import Event, FaultMoved
 from drillbook.model import System
-from drillbook.platforms.process.settings import Processes
+from drillbook.platforms.process.found import ProcessSettings
 from drillbook.redaction import Redactor
 
 FAULTS: dict[str, Callable[[System, str], Fault]] = {
@@ -176,7 +176,7 @@ def main() -> int:
         os._exit(0)
     fault: Fault = FAULTS[given.fault](system, given.name)
     if given.at:
-        where = system.place.held_as(Processes)
+        where = system.place.held_as(ProcessSettings)
         assert where is not None
         assert where.control is not None
         fault = Fatal(fault, given.at, signal.Signals[f"SIG{given.signal}"], where.control)

@@ -29,7 +29,7 @@ from drillbook.platforms import (
     platform_of,
 )
 from drillbook.platforms.kubernetes.settings import Cluster, Workload
-from drillbook.platforms.process.settings import Processes
+from drillbook.platforms.process.found import ProcessSettings
 
 WAYS = [pytest.param(family, way, id=f"{family.name}-{way.undo.kind}") for family in FAMILIES for way in family.ways]
 CLUSTER = Cluster("n", Path("/nowhere"), components={"api": Workload("n", "deployments/a")})
@@ -51,6 +51,9 @@ class Offering:
     def list_instances(self) -> tuple[InstanceState, ...]:
         return tuple(InstanceState(f"api-{number}", "api", "running", pid=number) for number in (1, 2))
 
+    def returns_within_s(self, name: str) -> float | None:
+        return 5.0
+
     def replicas(self, component: str) -> int:
         return len(self.list_instances())
 
@@ -59,7 +62,7 @@ def prepare(family: Family, monkeypatch: pytest.MonkeyPatch, *offered: Any) -> U
     """Prepare a fault where a platform offers this; return its undo."""
     for room in ("asking", "families.victims"):
         monkeypatch.setattr(f"drillbook.faults.{room}.platform_of", lambda _: Offering(*offered))
-    return family.call(System("s", Place("process", Processes(Path("/nowhere")))), "api").undo
+    return family.call(System("s", Place("process", ProcessSettings(control=Path("/nowhere")))), "api").undo
 
 
 @pytest.mark.parametrize(("family", "way"), WAYS)
@@ -110,7 +113,7 @@ def test_a_record_that_was_written_before_the_families_were_files_is_still_undon
 @pytest.mark.parametrize(
     "system",
     [
-        System("s", Place("process", Processes(Path("/nowhere")))),
+        System("s", Place("process", ProcessSettings(control=Path("/nowhere")))),
         System(
             "s", Place("kubernetes", Cluster("n", Path("/nowhere"), components={"api": Workload("n", "deployments/a")}))
         ),
@@ -139,8 +142,9 @@ def test_the_listing_as_json_has_the_same(capsys: pytest.CaptureFixture[str]) ->
     assert [one["name"] for one in stop["parameters"]] == ["name", "grace_s"]
     assert stop["parameters"][0]["required"]
     assert stop["parameters"][1]["default"] == 10.0
-    assert [way["undo"]["kind"] for way in stop["ways"]] == ["instances.start", "replicas.await"]
-    assert [way["platforms"] for way in stop["ways"]] == [["compose", "process", "systemd"], ["kubernetes"]]
+    assert [way["undo"]["kind"] for way in stop["ways"]] == ["instances.start", "replicas.await", "instances.await"]
+    places = [["compose", "process", "systemd"], ["kubernetes"], ["process"]]
+    assert [way["platforms"] for way in stop["ways"]] == places
     assert stop["ways"][1]["needs"] == ["Lists", "Stops", "Scales"]
 
 

@@ -44,7 +44,7 @@ from drillbook.faults.lifecycle import LEGAL
 from drillbook.journal import Journal
 from drillbook.model import CannotObserve, Place
 from drillbook.platforms import PlatformRefused
-from drillbook.platforms.process.settings import Processes
+from drillbook.platforms.process.found import ProcessSettings
 from drillbook.polling import wait_until
 
 from .conftest import NAME, Range, alive, nothing_left, records, told
@@ -305,7 +305,7 @@ def _with(environment: Environment, **changes: object) -> Environment:
 def _marked(environment: Environment, marker: Path | None) -> Environment:
     """Return the same with another marker for its processes."""
     system = environment.systems["config-manager"]
-    where = system.place.held_as(Processes)
+    where = system.place.held_as(ProcessSettings)
     assert where is not None
     other = replace(system, place=Place("process", replace(where, marker=marker)))
     return replace(environment, systems={"config-manager": other})

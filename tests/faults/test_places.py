@@ -42,7 +42,7 @@ from drillbook.model import CannotObserve, Place, System
 from drillbook.platforms import BearsMarks, KeepsClaim, Missing, platform_of
 from drillbook.platforms.compose.settings import ComposeProject
 from drillbook.platforms.kubernetes.settings import Cluster, Workload
-from drillbook.platforms.process.settings import Processes
+from drillbook.platforms.process.found import ProcessSettings
 from drillbook.platforms.systemd.settings import SystemdHost
 from drillbook.plugin.scenarios import Scenarios
 from drillbook.polling import wait_until
@@ -544,8 +544,8 @@ def test_each_platform_tells_its_places_apart(monkeypatch: pytest.MonkeyPatch) -
         on("kubernetes", Cluster("a")),
         on("kubernetes", Cluster("b")),
         on("kubernetes", Cluster("a", context="other")),
-        on("process", Processes(Path("/a"))),
-        on("process", Processes(Path("/b"))),
+        on("process", ProcessSettings(control=Path("/a"))),
+        on("process", ProcessSettings(control=Path("/b"))),
         *(on(platform) for platform in ("compose", "systemd", "kubernetes", "process")),
     ]
     assert len(set(first)) == len(first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from drillbook.faults import Held, LeftBehind, Spot, Undo
 from drillbook.faults.claims import taking, target
 from drillbook.faults.claims.records import Holder, Lease, Record
 from drillbook.faults.claims.target import LEASE_S, SKEW_S, Document, Fenced, TargetClaim
+from drillbook.faults.recover import recover
 from drillbook.model import CannotObserve, Json, Place, System
 from drillbook.platforms import Changed, Kept
 from drillbook.platforms.compose.settings import ComposeProject
@@ -62,7 +64,7 @@ class Memory:
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
     found = Memory()
-    monkeypatch.setattr(taking, "keepers", lambda _systems: ((found, {}),))
+    monkeypatch.setattr(taking, "keepers", lambda _systems: ((found, {"platform": "compose"}),))
     return found
 
 
@@ -194,3 +196,17 @@ def test_a_copy_is_found_again_by_its_address(monkeypatch: pytest.MonkeyPatch, t
     (claim,) = target.claims_at([address], "token", tmp_path / "lock")
     assert (claim.address, claim.token) == (address, "token")
     assert seen == [Spot(System("config-manager", Place("compose", ComposeProject("p"))))]
+
+
+def test_a_record_on_a_target_does_not_choose_what_runs_on_this_machine(memory: Memory, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    found: dict[str, Json] = {"component": "api", "pid_file": "/nonexistent", "start": ["/usr/bin/touch", str(started)]}
+    data: dict[str, Json] = {"platform": "process", "host": socket.gethostname(), "processes": {"api-1": found}}
+    planted = Undo("instances.start", {"system": "unheard-of", "names": ["api-1"], **data})
+    memory.has(theirs(dataclasses.replace(RECORD, undo=planted), expires_in_s=-60))
+    on_compose = System("config-manager", Place("compose", ComposeProject("p", host="unix:///nowhere")))
+    report = recover("staging", [on_compose], budget_s=1)
+    assert [row.recovered for row in report.rows] == [False]
+    assert "it lies on memory and leads to platform process" in report.rows[0].text
+    assert not started.exists()
+    assert memory.document.records

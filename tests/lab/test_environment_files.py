@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drillbook.environment import load
-from drillbook.platforms.process.settings import Processes
+from drillbook.platforms.process.found import ProcessSettings
 from lab import environment
 from lab.directory import Layout
 from lab.toml_file import write_environment
@@ -36,7 +36,7 @@ def test_a_path_with_odd_letters_comes_back_as_it_was(name: str, tmp_path: Path)
     found = load(layout.environment)
     system = found.systems["config-manager"]
     assert [instance.log for instance in system.instances] == [folder / "api-1.log"]
-    assert system.place.settings == Processes(layout.control, layout.marker)
+    assert system.place.settings == ProcessSettings(control=layout.control, marker=layout.marker)
 
 
 def test_an_environment_file_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ def _all_running(listing: Listing, components: tuple[str, ...]) -> Finding:
         return unknown("the platform lists nothing")
     wanted = [found for found in listing.instances if found.component in components]
     absent = [name for name in components if name not in {found.component for found in wanted}]
-    down = [f"{found.name} {found.state}" for found in wanted if not found.running]
+    down = [f"{found.name} {found.state}" for found in wanted if not found.running and found.because is None]
     problems = [f"{name} is not there" for name in absent] + down
+    unseen = [found.because for found in wanted if found.because is not None]
+    if unseen and not problems:
+        return unknown("; ".join(unseen))
     return met_if(not problems, "; ".join(problems) or f"{len(wanted)} running")

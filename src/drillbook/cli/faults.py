@@ -46,7 +46,7 @@ def _lines(family: Family) -> Iterable[str]:
     for parameter in family.parameters:
         yield f"  {parameter.name:<11} {parameter.meaning}{_default(family, parameter, ' (default: {})')}"
     for way in family.ways:
-        places = _platforms(family, way)
+        places = _platforms(way)
         yield f"  on          {', '.join(places) or 'no platform yet'}"
         yield f"    needs     {', '.join(_names(_needs(way)))}"
         yield f"    undo      {way.undo.kind}: {way.undo.does}"
@@ -77,7 +77,7 @@ def _as_json(family: Family) -> Json:
         ],
         "ways": [
             {
-                "platforms": list(_platforms(family, way)),
+                "platforms": list(_platforms(way)),
                 "needs": list(_names(_needs(way))),
                 "undo": {"kind": way.undo.kind, "does": way.undo.does},
             }
@@ -94,9 +94,9 @@ def _names(needs: Iterable[Callable[..., Any]]) -> Iterable[str]:
     return (need.__name__ for need in needs)
 
 
-def _platforms(family: Family, way: Way) -> tuple[str, ...]:
-    """Return the platforms that go this way: the first that fits."""
-    return tuple(name for name in known() if family.way_on(offered_by(name)) is way)
+def _platforms(way: Way) -> tuple[str, ...]:
+    """Return the platforms that go this way, some perhaps for some of their instances alone."""
+    return tuple(name for name in known() if way.fits(offered_by(name)))
 
 
 def _call(family: Family) -> str:

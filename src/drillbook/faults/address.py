@@ -13,21 +13,25 @@ from ..platforms import BadPlace, pinned, place_at
 from .undo import BadUndo, text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..model import Json
 
     Data = Mapping[str, Json]
 
 
-def address_of(system: System) -> dict[str, Json]:
+def address_of(system: System, *, pin: Iterable[str] = ()) -> dict[str, Json]:
     """Return where a system's instances are reached, with absolute paths and without secrets.
+
+    Args:
+        system: whose.
+        pin: the instances of which these very ones are meant, whatever their names come to stand for.
 
     Raises:
         PlatformRefused: the environment does not say.
         CannotObserve: it cannot be found out where that is.
     """
-    return {"system": system.name, **pinned(system)}
+    return {"system": system.name, **pinned(system, pin)}
 
 
 def system_at(data: Data) -> System:

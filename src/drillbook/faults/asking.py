@@ -35,5 +35,7 @@ def shown(states: Iterable[InstanceState]) -> str:
 
 def _state(state: InstanceState) -> str:
     if state.state == "exited":
-        return f"exited with {state.exit_code}"
+        return "exited" if state.exit_code is None else f"exited with {state.exit_code}"
+    if state.because is not None:
+        return f"{state.state}: {state.because}"
     return f"{state.state} (pid {state.pid})" if state.pid is not None else state.state

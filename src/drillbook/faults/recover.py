@@ -38,8 +38,10 @@ from .undo import BUDGET_S, BadUndo, NotUndone, perform
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from ..model import System
+    from ..model import Json, System
     from .claims.places import Spot
+    from .claims.records import Record
+    from .claims.target import TargetClaim
 
 _AT_ONCE = 8
 _PROGRAM = b"drillbook.faults.watchdog"
@@ -149,10 +151,23 @@ def _found(claim: LocalClaim, spots: tuple[Spot, ...]) -> tuple[Leftover, ...]:
         for leftover in on_target.read().leftovers():
             record = leftover.record
             if record is not None and record.id not in found:
-                way = ways.get(str(record.undo.data.get("system")), {})
-                undo = replace(record.undo, data={**record.undo.data, **way})
-                found[record.id] = replace(leftover, record=replace(record, undo=undo))
+                found[record.id] = _on_our_way(leftover, record, on_target, ways)
     return tuple(found.values())
+
+
+def _on_our_way(
+    leftover: Leftover, record: Record, on_target: TargetClaim, ways: Mapping[str, Mapping[str, Json]]
+) -> Leftover:
+    """Return what a target keeps with our own way there; what leads elsewhere is not followed.
+
+    Whoever can write to a target must not choose what is done on this machine.
+    """
+    way = ways.get(str(record.undo.data.get("system")))
+    if way is None and record.undo.data.get("platform") != on_target.address.get("platform"):
+        problem = f"it lies on {on_target.keeps.place} and leads to platform {record.undo.data.get('platform')}"
+        return replace(leftover, record=None, problem=problem)
+    undo = replace(record.undo, data={**record.undo.data, **(way or {})})
+    return replace(leftover, record=replace(record, undo=undo))
 
 
 def abort(

@@ -80,6 +80,7 @@ class Healer(Protocol):
         Raises:
             CannotObserve: nothing can be seen.
             PlatformRefused: the action failed.
+            NotUndone: there is nothing left to wait for.
         """
         ...
 
@@ -149,6 +150,8 @@ class _Performance:
         while True:
             try:
                 evidence, pause_s = self._step()
+            except NotUndone:
+                raise
             except (CannotObserve, PlatformRefused) as error:
                 evidence, pause_s = None, self._trouble(error.reason)
             except Exception as crash:  # noqa: BLE001 - a crash in a healer is one more reason to try again

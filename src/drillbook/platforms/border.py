@@ -25,11 +25,14 @@ class BadPlace(ValueError):
 class Pinned(Protocol):
     """A platform's settings: where a system is, for whoever has to find it again."""
 
-    def pinned(self) -> dict[str, Json]:
+    def pinned(self, instances: tuple[str, ...] = ()) -> dict[str, Json]:
         """Return it as plain data with absolute paths and without secrets, from which any process can come back.
 
         What a shell or a file could change until then (the engine of DOCKER_HOST, the server of a kubeconfig) stands
         in it as it is now.
+
+        Args:
+            instances: those of which these very ones are meant, where the platform can tell them from their successors.
 
         Raises:
             PlatformRefused: it says too little to come back to.

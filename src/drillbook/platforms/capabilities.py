@@ -61,6 +61,8 @@ class InstanceState:
     pid: int | None = None
     uid: str | None = None
     """What tells it from its successor of the same name, where the process id does not."""
+    because: str | None = None
+    """Why its state is unknown, where nobody can say which process it is."""
 
     def is_gone(self, now: InstanceState | None) -> bool:
         """Say whether this very copy has ended, given what its name stands for now."""
@@ -169,6 +171,17 @@ class Starts(Protocol):
 
     def start(self, name: str) -> None:
         """Start it and return at once: the list says when it is ready. Raises PlatformRefused."""
+        ...
+
+
+class Returns(Protocol):
+    """Knows which instances come back by themselves once they have ended."""
+
+    def returns_within_s(self, name: str) -> float | None:
+        """Return how soon its supervisor has started it again; None where it stays down until it is started.
+
+        Raises PlatformRefused when nothing brings it back.
+        """
         ...
 
 

@@ -13,7 +13,7 @@ from ..model import CannotObserve, Component, Instance, Place, System, Tls
 from .capabilities import Discovers, Lists, Missing, Platform, PlatformRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..model import Json
     from .border import Border, LabOn
@@ -61,8 +61,12 @@ def lab_on(platform: str) -> LabOn | None:
     return cast("LabOn", importlib.import_module(name).LAB) if importlib.util.find_spec(name) else None
 
 
-def pinned(system: System) -> dict[str, Json]:
+def pinned(system: System, instances: Iterable[str] = ()) -> dict[str, Json]:
     """Return a system's place as plain data, from which any process can come back to it.
+
+    Args:
+        system: whose.
+        instances: those of which these very ones are meant, where the platform can tell them from their successors.
 
     Raises:
         PlatformRefused: the environment does not say where it is.
@@ -72,7 +76,7 @@ def pinned(system: System) -> dict[str, Json]:
     if settings is None:
         name = system.platform
         raise PlatformRefused(f"{system.name}: the environment has no [{name}] table", hint="say there where it is")
-    return {"platform": system.platform, **settings.pinned()}
+    return {"platform": system.platform, **settings.pinned(tuple(instances))}
 
 
 def place_at(data: Mapping[str, Json]) -> Place:

@@ -238,7 +238,7 @@ def _service(system: System) -> Service:
 def _started(profile: LoadProfile, system: System) -> Iterator[_Locust]:
     """Start Locust, and end it in good order or by force."""
     if system.scratch_namespace is None:
-        raise CannotObserve("the environment allows no writes", hint="set allowed and namespace under the system's mutations")
+        raise CannotObserve("the environment allows no writes", hint="set allowed under the system's mutations")
     address = _service(system).address()
     report_read, report_write = os.pipe()
     lifeline_read, lifeline_write = os.pipe()

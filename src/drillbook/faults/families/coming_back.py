@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,23 +10,24 @@ from ...model import CannotObserve
 from ...platforms import InstanceState, Pauses, PlatformRefused, Starts, TargetGone
 from ..address import system_at
 from ..asking import ask, listed, shown
-from ..undo import BadUndo, register, texts
+from ..undo import BadUndo, register, text, texts
 from .family import UndoKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ...model import Json, System
 
 START = "instances.start"
 RESUME = "instances.resume"
 LANDS = "lands_within_s"
+BEFORE = "before"
 STARTED = UndoKind(START, "starts those that have exited, and waits until they run", needs=(Starts,))
 RESUMED = UndoKind(RESUME, "lets those that are frozen go on", needs=(Pauses,))
 
 
 @dataclass(frozen=True, slots=True)
-class _Back:
+class Back:
     """Brings instances back out of one state; what is in another one is another fault's to undo."""
 
     system: System
@@ -33,23 +35,38 @@ class _Back:
     out_of: str
     """exited or paused."""
     lands_within_s: float = 0.0
+    before: Mapping[str, str] = field(default_factory=dict)
+    """What tells the harmed ones from their successors, by name, where the platform has more than process ids."""
     seen: set[str] = field(default_factory=set, compare=False)
-    """The names of those that have been seen in that state."""
+    """The names of those that have been seen in that state, or are others by now."""
 
     def landing_s(self) -> float:
         """Return how long a stop that is under way may take to be seen; 0 once all have been seen stopped."""
         return 0.0 if self.seen >= set(self.names) else self.lands_within_s
 
     def healed(self) -> str | None:
-        """Return the evidence that none is in that state, nor on its way up from it, or None. Raises CannotObserve."""
+        """Return the evidence that none is in that state, nor on its way up from it, or None.
+
+        Raises CannotObserve, also where nobody can say of one in what state it is.
+        """
         try:
-            states = self._look()
+            states = self.look()
         except TargetGone as gone:
             return gone.reason
-        self.seen.update(state.name for state in states if state.state == self.out_of)
+        self.seen.update(state.name for state in states if state.state == self.out_of or self._is_another(state))
         fine = ("running", "paused") if self.out_of == "exited" else None
-        harmed = any(state.state == self.out_of or (fine and state.state not in fine) for state in states)
-        return None if harmed else shown(states)
+        if any(state.state == self.out_of for state in states):
+            return None
+        unseen = [state.because for state in states if state.because is not None]
+        if unseen:
+            raise CannotObserve("; ".join(unseen), hint="look at the platform")
+        on_its_way = any(fine and state.state not in fine for state in states)
+        return None if on_its_way else shown(states)
+
+    def _is_another(self, state: InstanceState) -> bool:
+        """Say whether an instance that came back by itself, before we looked, has taken the place of the harmed one."""
+        before = self.before.get(state.name)
+        return before is not None and state.uid is not None and state.uid != before
 
     @property
     def _harms(self) -> tuple[str, ...]:
@@ -59,14 +76,14 @@ class _Back:
     def heal(self) -> bool:
         """Start, or let go on, each one that needs it. Raises CannotObserve, PlatformRefused."""
         try:
-            harmed = [state.name for state in self._look() if state.state in self._harms]
+            harmed = [state.name for state in self.look() if state.state in self._harms]
         except TargetGone:
             return False
         act = ask(self.system, Starts).start if self.out_of == "exited" else ask(self.system, Pauses).resume
         _each(act, harmed)
         return bool(harmed)
 
-    def _look(self) -> tuple[InstanceState, ...]:
+    def look(self) -> tuple[InstanceState, ...]:
         """Return the instances' states. Raises CannotObserve, and TargetGone when all of the system is gone."""
         states = listed(self.system)
         if not states:
@@ -90,12 +107,17 @@ def _each(act: Callable[[str], None], names: list[str]) -> None:
         raise PlatformRefused("; ".join(error.reason for error in failed), hint=failed[0].hint)
 
 
-def _parse(data: Mapping[str, Json], out_of: str) -> _Back:
+def parse(data: Mapping[str, Json], out_of: str) -> Back:
+    """Read undo data of a kind that brings instances back out of a state. Raises BadUndo."""
     lands_within_s = data.get(LANDS, 0.0)
     if not isinstance(lands_within_s, int | float):
         raise BadUndo(f"expected {LANDS} to be a number of seconds, got {lands_within_s!r}")
-    return _Back(system_at(data), texts(data, "names"), out_of, float(lands_within_s))
+    before = data.get(BEFORE, {})
+    if not isinstance(before, dict):
+        raise BadUndo(f"expected {BEFORE} to be a table by name, got {before!r}")
+    uids = {name: text(before, name) for name in before}
+    return Back(system_at(data), texts(data, "names"), out_of, float(lands_within_s), uids)
 
 
-register(START, lambda data: _parse(data, "exited"))
-register(RESUME, lambda data: _parse(data, "paused"))
+register(START, lambda data: parse(data, "exited"))
+register(RESUME, lambda data: parse(data, "paused"))

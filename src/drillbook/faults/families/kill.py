@@ -10,6 +10,7 @@ from ..asking import ask
 from .coming_back import STARTED
 from .family import Family, Way
 from .replicas_run import AWAITED
+from .returning import RETURNED
 from .victims import NAME, OnInstances
 
 if TYPE_CHECKING:
@@ -39,5 +40,5 @@ FAMILY = Family(
     does="SIGKILL: the process is gone without a word; where replicas are replaced, deleted without grace",
     call=KillInstance.of,
     parameters=(NAME,),
-    ways=(Way((Kills,), STARTED), Way((Kills,), AWAITED)),
+    ways=(Way((Kills,), STARTED), Way((Kills,), AWAITED), Way((Kills,), RETURNED)),
 )

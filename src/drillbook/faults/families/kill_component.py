@@ -10,7 +10,7 @@ from .family import Family, Way
 from .kill import KillInstance
 from .replicas_run import RESTORED
 from .scale_to_zero import ScaleToZero
-from .victims import COMPONENT, replaces
+from .victims import COMPONENT, replaces, stays_away
 
 if TYPE_CHECKING:
     from ...model import System
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def kill_component(system: System, component: str) -> Fault:
     """Return the sudden loss of a whole component, until it is undone. Raises PlatformRefused, CannotObserve."""
+    stays_away(system, component)
     if replaces(system, component):
         return ScaleToZero.of(system, component, kill=True)
     return KillInstance.of(system, component)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ...platforms import Pauses
+from ...platforms import Pauses, PlatformRefused
 from ..asking import ask, shown
 from .coming_back import RESUME, RESUMED
 from .family import Family, Way
@@ -24,7 +24,10 @@ class PauseInstance(OnInstances):
     undone_by: ClassVar[str] = RESUME
 
     def inject(self) -> None:
-        """Freeze them. Raises PlatformRefused."""
+        """Freeze them, where they are still those that the undo knows. Raises PlatformRefused, CannotObserve."""
+        for old, new in zip(self.victims.before, self.victims.now(), strict=True):
+            if old.is_gone(new):
+                raise PlatformRefused(f"{old.name} is another one by now", hint="try again: it was replaced just now")
         pauses = ask(self.victims.system, Pauses, self.victims.component)
         for name in self.victims.names:
             pauses.pause(name)

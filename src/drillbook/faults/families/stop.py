@@ -10,6 +10,7 @@ from ..asking import ask
 from .coming_back import START, STARTED
 from .family import Family, Parameter, Way
 from .replicas_run import AWAITED
+from .returning import RETURNED
 from .victims import NAME, OnInstances, Victims
 
 if TYPE_CHECKING:
@@ -56,5 +57,5 @@ FAMILY = Family(
     does="a stop in good order, as a deploy or an operator does it",
     call=StopInstance.of,
     parameters=(NAME, GRACE),
-    ways=(Way((Stops,), STARTED), Way((Stops,), AWAITED)),
+    ways=(Way((Stops,), STARTED), Way((Stops,), AWAITED), Way((Stops,), RETURNED)),
 )

@@ -10,7 +10,7 @@ from .family import Family, Parameter, Way
 from .replicas_run import RESTORED
 from .scale_to_zero import ScaleToZero
 from .stop import GRACE_S, StopInstance
-from .victims import COMPONENT, replaces
+from .victims import COMPONENT, replaces, stays_away
 
 if TYPE_CHECKING:
     from ...model import System
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def stop_component(system: System, component: str, *, grace_s: float = GRACE_S) -> Fault:
     """Return the stop of a whole component, as its platform does it. Raises PlatformRefused, CannotObserve."""
+    stays_away(system, component)
     if replaces(system, component):
         return ScaleToZero.of(system, component)
     return StopInstance.of(system, component, grace_s=grace_s)

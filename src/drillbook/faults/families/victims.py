@@ -1,7 +1,8 @@
 """The instances that a fault hits, and what all harm to instances has in common. A component's name means all of them.
 
 What can be done is the platform's to say. Where it starts what has ended, that is the undo; where it replaces what has
-ended, the undo is to wait for the replacement, and a whole component is taken away by its replicas' number.
+ended, or a supervisor starts it again, the undo is to wait for that. A whole component is taken away by its replicas'
+number where they are replaced, and cannot be kept away from a supervisor.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from ...platforms import InstanceState, Missing, PlatformRefused, Scales, Starts, named, platform_of
+from ...platforms import InstanceState, Missing, PlatformRefused, Returns, Scales, Starts, named, platform_of
 from ..address import address_of
 from ..asking import ask, listed, shown
 from ..blast import Blast
 from ..undo import Undo, recovery_of
-from . import coming_back, replicas_run
+from . import coming_back, replicas_run, returning
 from .family import Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ...model import Json, System
 
@@ -46,6 +47,8 @@ class Victims:
         known = listed(system)
         before = named(known, name)
         for state in before:
+            if state.because is not None:
+                raise PlatformRefused(state.because, hint="nothing is done before that is clear")
             if not state.running:
                 raise PlatformRefused(f"{state.name} is {state.state} already", hint="bring it back first")
         total = sum(state.component == before[0].component for state in known)
@@ -74,10 +77,18 @@ class Victims:
                 wait for others.
             lands_within_s: how long the harm may go unseen when its author dies over it.
         """
-        if kind == coming_back.START and replaces(self.system, self.component):
-            return replicas_run.awaited(self.system, self.component)
-        landing: dict[str, Json] = {coming_back.LANDS: lands_within_s} if lands_within_s else {}
-        return Undo(kind, {**address_of(self.system), "names": list(self.names), **landing})
+        pin = self.names if kind == coming_back.RESUME else ()
+        more: dict[str, Json] = {}
+        if lands_within_s:
+            uids: dict[str, Json] = {state.name: state.uid for state in self.before if state.uid is not None}
+            more = {coming_back.LANDS: lands_within_s, coming_back.BEFORE: uids}
+        if kind == coming_back.START:
+            within_s = _return_within_s(self.system, self.names)
+            if within_s is not None:
+                kind, more = returning.AWAIT, {**more, returning.WITHIN: within_s}
+            elif replaces(self.system, self.component):
+                return replicas_run.awaited(self.system, self.component)
+        return Undo(kind, {**address_of(self.system, pin=pin), "names": list(self.names), **more})
 
     def now(self) -> tuple[InstanceState | None, ...]:
         """Look at what their names stand for now, in the order of ``before``. Raises CannotObserve."""
@@ -136,6 +147,34 @@ def replaces(system: System, component: str) -> bool:
     if isinstance(platform.can(Scales, component), Missing):
         raise PlatformRefused(starts.reason, hint="choose a fault that this platform can undo")
     return True
+
+
+def stays_away(system: System, component: str) -> None:
+    """See that nothing starts a component again before we do. Raises PlatformRefused, CannotObserve."""
+    names = [state.name for state in listed(system) if state.component == component]
+    if _return_within_s(system, names) is not None:
+        raise PlatformRefused(
+            f"{component} comes back by itself (returns_within_s): it cannot be kept away until that is undone",
+            hint="kill or stop its instances; or take them from their supervisor, and name start instead",
+        )
+
+
+def _return_within_s(system: System, names: Iterable[str]) -> float | None:
+    """Return how soon all of them come back by themselves; None where they are started, or replaced.
+
+    Raises PlatformRefused where that is not the same for all, or nothing brings one back.
+    """
+    returns = platform_of(system).can(Returns)  # type: ignore[type-abstract] # a protocol is asked for by its type
+    if isinstance(returns, Missing):
+        return None
+    found = {name: returns.returns_within_s(name) for name in names}
+    times = [within_s for within_s in found.values() if within_s is not None]
+    if times and len(times) < len(found):
+        raise PlatformRefused(
+            f"of {', '.join(found)} some come back by themselves and some must be started",
+            hint="choose one instance, or bring all back in the same way",
+        )
+    return max(times, default=None)
 
 
 def _which(state: InstanceState) -> str:

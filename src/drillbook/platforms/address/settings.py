@@ -28,7 +28,7 @@ class Addresses:
     marker: Path | None = None
     """The file whose lines name the environments that load may be sent to."""
 
-    def pinned(self) -> dict[str, Json]:
+    def pinned(self, _instances: tuple[str, ...] = ()) -> dict[str, Json]:
         """Return nothing: no fault can be done here, so none is to be undone."""
         return {}
 

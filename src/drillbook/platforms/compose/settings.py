@@ -47,7 +47,7 @@ class ComposeProject:
     balancers: Mapping[str, str] = field(default_factory=dict)
     """By component: HAProxy's runtime API and backend (``tcp://HOST:PORT/BACKEND``), where there is one to drain."""
 
-    def pinned(self) -> dict[str, Json]:
+    def pinned(self, _instances: tuple[str, ...] = ()) -> dict[str, Json]:
         """Return project and engine; its files are no part of the way back."""
         engine = self.host or os.environ.get("DOCKER_HOST") or None
         return {

@@ -92,7 +92,7 @@ class Cluster:
         found = None if component is None else self.components.get(component)
         return self.namespace if found is None else found.namespace
 
-    def pinned(self) -> dict[str, Json]:
+    def pinned(self, _instances: tuple[str, ...] = ()) -> dict[str, Json]:
         """Return the API server, the namespaces and the workloads. Raises CannotObserve."""
         from .api import api_of  # noqa: PLC0415 - half a second that only the way back pays
 

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ...model import CannotObserve
 from ...polling import TimedOut, wait_until
-from .. import lines, log_files
 from ..capabilities import (
     BearsMarks,
     Executes,
     InstanceState,
     Kills,
     Lists,
-    LogText,
     Missing,
     Pauses,
     PlatformRefused,
     ReadsLogs,
     ReportsUsage,
     Restarts,
+    Returns,
     RollsBack,
     RollsOut,
     Scales,
@@ -35,13 +34,14 @@ from ..capabilities import (
 from ..claims import KeepsClaim
 from ..marker_file import HINT as _MARKER_HINT
 from ..marker_file import MarkerFile
-from .settings import Processes
+from ..named_logs import NamedLogs
+from .found import ProcessSettings
+from .usage import of_family
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from ...model import Instance, System
+    from ...model import System
 
 C = TypeVar("C")
 _ANSWER_LIMIT = 1 << 20
@@ -50,6 +50,11 @@ _ACT_S = 10.0
 _DEATH_S = 5.0
 _RESTART_GRACE_S = 10.0
 _HINT = "start the lab (drillbook lab up) or name its control socket in the environment file"
+_NAMES_NONE = "the environment names no process"
+_NAME_THEM = (
+    "under systems.{system}.process.instances, name each with its component, what finds it (pid_file, port or command) "
+    "and what brings it back (start or returns_within_s)"
+)
 
 
 _WHY_NOT: dict[Any, str] = {
@@ -58,6 +63,7 @@ _WHY_NOT: dict[Any, str] = {
     Scales: "the keeper holds as many processes as the lab was brought up with",
     RollsOut: "the keeper's processes run what lies on this machine, there is nothing to roll out",
     RollsBack: "the keeper keeps no earlier version of a process",
+    Returns: "what the keeper holds stays down until it is started",
 }
 
 
@@ -118,15 +124,7 @@ class Keeper:
         pid = self._pid(name)
         if pid is None:
             raise CannotObserve(f"{name} does not run", hint="drillbook lab status shows what runs")
-        import psutil  # noqa: PLC0415 - only this capability needs it
-
-        try:
-            first = psutil.Process(pid)
-            family = [first, *first.children(recursive=True)]
-            seen = [(one.memory_info().rss, one.cpu_times()) for one in family]
-        except psutil.Error as error:
-            raise CannotObserve(f"{name} (pid {pid}): {error}", hint="look again: a process has just ended") from None
-        return Usage(sum(rss for rss, _ in seen), cpu_s=sum(times.user + times.system for _, times in seen))
+        return of_family(name, pid)
 
     def kill(self, name: str) -> None:
         """Kill it and return when it is proven dead. Raises PlatformRefused, CannotObserve."""
@@ -182,13 +180,13 @@ class Keeper:
 
 
 class ProcessPlatform:
-    """The embedded platform."""
+    """Processes of this machine: those that the lab's keeper holds, or those that the environment says how to find."""
 
-    OFFERS = frozenset({Lists, ReadsLogs, BearsMarks, Starts, Stops, Kills, Pauses, Restarts, ReportsUsage})
+    OFFERS = frozenset({Lists, ReadsLogs, BearsMarks, Starts, Stops, Kills, Pauses, Restarts, Returns, ReportsUsage})
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._where = system.place.held_as(Processes) or Processes()
+        self._where = system.place.held_as(ProcessSettings) or ProcessSettings()
         self._keeper = None if self._where.control is None else Keeper(self._where.control)
 
     def place(self, of: str | None = None) -> str:  # noqa: ARG002 - all components of a system are at one place here
@@ -203,41 +201,36 @@ class ProcessPlatform:
     def can(self, capability: type[C], of: str | None = None) -> C | Missing:  # noqa: ARG002 - as above
         """Return the capability, or Missing with the reason."""
         if capability is BearsMarks:
-            if self._where.marker is None:
-                return Missing(f"{self._system.name} names no marker; {_MARKER_HINT}")
-            return cast("C", MarkerFile(self._where.marker))
-        if capability in (Lists, ReadsLogs):
+            marker = self._where.marker
+            without = Missing(f"{self._system.name} names no marker; {_MARKER_HINT}")
+            return without if marker is None else cast("C", MarkerFile(marker))
+        if capability is ReadsLogs:
+            return cast("C", NamedLogs(self._system.name))
+        if capability is Lists:
             return cast("C", self)
-        if capability in (Starts, Stops, Kills, Pauses, Restarts, ReportsUsage):
-            if self._keeper is None:
-                return Missing(f"{self._system.name}: the environment names no control socket; {_HINT}")
-            return cast("C", self._keeper)
-        return Missing(_WHY_NOT.get(capability, f"processes on this machine have no {capability.__name__}"))
+        return cast("C | Missing", self._act(capability))
 
     def list_instances(self) -> tuple[InstanceState, ...]:
-        """Ask the keeper for all processes. Raises CannotObserve."""
+        """Ask the keeper for all processes, or look for each. Raises CannotObserve."""
+        if self._keeper is not None:
+            return self._keeper.list_instances()
+        if not self._where.instances:
+            raise CannotObserve(_NAMES_NONE, hint=_NAME_THEM.format(system=self._system.name))
+        from .processes import Processes  # noqa: PLC0415 - psutil is loaded where processes are found
+
+        return Processes(self._system.name, self._where).list_instances()
+
+    def _act(self, capability: Any) -> Any:
+        """Return what acts on the processes, or Missing with the reason."""
+        if self._keeper is None and self._where.instances:
+            from .processes import Processes  # noqa: PLC0415 - as above
+
+            return Processes(self._system.name, self._where).can(capability)
+        if capability not in (Starts, Stops, Kills, Pauses, Restarts, ReportsUsage):
+            return Missing(_WHY_NOT.get(capability, f"processes on this machine have no {capability.__name__}"))
         if self._keeper is None:
-            raise CannotObserve("the environment names no control socket", hint=_HINT)
-        return self._keeper.list_instances()
-
-    def read_log(self, instance: Instance, *, limit_bytes: int, since_s: float | None = None) -> LogText:
-        """Read the end of the instance's log file. Raises CannotObserve when there is none."""
-        text = self._of_log(instance, lambda path: log_files.end(path, limit_bytes))
-        return text if since_s is None else lines.since(text, since_s)
-
-    def search_log(self, instance: Instance, texts: tuple[str, ...], *, since_s: float) -> LogText:
-        """Search the instance's log file and what was rotated away from it. Raises CannotObserve."""
-        return self._of_log(instance, lambda path: log_files.search(path, texts, since_s))
-
-    def _of_log(self, instance: Instance, act: Callable[[Path], LogText]) -> LogText:
-        hint = f"set log for {instance.name} under systems.{self._system.name}.components"
-        if instance.log is None:
-            raise CannotObserve(f"the environment names no log for {instance.name}", hint=hint)
-        try:
-            return act(instance.log)
-        except (OSError, EOFError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise CannotObserve(f"cannot read {instance.log}: {reason}", hint=hint) from None
+            return Missing(f"{self._system.name}: {_NAMES_NONE}; {_NAME_THEM.format(system=self._system.name)}")
+        return self._keeper
 
 
 def _state(row: dict[str, Any]) -> InstanceState:

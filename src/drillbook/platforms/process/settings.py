@@ -1,50 +1,78 @@
-"""Where the processes of a system are held on this machine."""
+"""The table ``[systems.NAME.process]`` of an environment file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import Field, model_validator
 
 from ...tables import Strict
-from ..border import Border, absolute_path
-from ..capabilities import PlatformRefused
+from ..border import BadPlace, Border, absolute_path, text
+from .found import Found, ProcessSettings
 
 if TYPE_CHECKING:
-    from ...model import Json
     from ...tables import Resolver
     from ..border import Data
 
 
+class FoundTable(Strict):
+    """One process: what finds it, and what brings it back. ``Found`` explains each key and holds the rules."""
+
+    component: str
+    pid_file: Path | None = None
+    port: int | None = None
+    command: tuple[str, ...] | None = None
+    user: str | None = None
+    stop_signal: Literal["TERM", "INT", "QUIT"] = "TERM"
+    start: tuple[str, ...] | None = None
+    returns_within_s: float | None = None
+    log: Path | None = None
+
+    @model_validator(mode="after")
+    def _says_enough(self) -> Self:
+        self.found()
+        return self
+
+    def found(self) -> Found:
+        """Return it as the platform takes it. Raises ValueError."""
+        return Found(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
 class ProcessTable(Strict):
-    """The processes of a system on this machine."""
+    """The processes of a system: by name, how each is found."""
 
+    instances: dict[str, FoundTable] = Field(default_factory=dict)
     control: Path | None = None
+    """The socket of the lab's keeper, instead."""
     marker: Path | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Processes:
-    """The processes of a system on this machine."""
-
-    control: Path | None = None
-    """The control socket of the lab's keeper that holds them."""
-    marker: Path | None = None
-    """The file whose lines name the environments that they may be disrupted as."""
-
-    def pinned(self) -> dict[str, Json]:
-        """Return the way to the keeper. Raises PlatformRefused."""
-        if self.control is None:
-            raise PlatformRefused("the environment names no control socket", hint="name it as process.control")
-        return {"control": str(self.control.absolute())}
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.control is not None and self.instances:
+            raise ValueError("expected one of control (a lab's keeper) and instances, not both")
+        return self
 
 
-def _settings(table: ProcessTable, resolver: Resolver, key: str) -> Processes:
-    return Processes(resolver.path(table.control, f"{key}.control"), resolver.path(table.marker, f"{key}.marker"))
+def _settings(table: ProcessTable, resolver: Resolver, key: str) -> ProcessSettings:
+    return ProcessSettings(
+        {name: one.found() for name, one in table.instances.items()},
+        control=resolver.path(table.control, f"{key}.control"),
+        marker=resolver.path(table.marker, f"{key}.marker"),
+    )
 
 
-def _read(data: Data) -> Processes:
-    return Processes(absolute_path(data, "control"))
+def _read(data: Data) -> ProcessSettings:
+    if "control" in data:
+        return ProcessSettings(control=absolute_path(data, "control"))
+    host = text(data, "host")
+    if host != socket.gethostname():  # state on a shared disk: the same commands would start a second service here
+        raise BadPlace(f"its processes are on {host}, and this is {socket.gethostname()}; recover there")
+    try:
+        return ProcessSettings.from_data(data.get("processes"))
+    except ValueError as error:
+        raise BadPlace(f"expected how the processes are found: {error}") from None
 
 
 BORDER = Border(ProcessTable, _settings, _read, needs_table=False)

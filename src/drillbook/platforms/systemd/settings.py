@@ -51,7 +51,7 @@ class SystemdHost:
         """Whether it is the machine that Drillbook runs on."""
         return self.host == "local"
 
-    def pinned(self) -> dict[str, Json]:
+    def pinned(self, _instances: tuple[str, ...] = ()) -> dict[str, Json]:
         """Return the host, its units and the files of the way there."""
         files = {"ssh_config": self.ssh_config, "identity": self.identity, "known_hosts": self.known_hosts}
         return {"host": self.host, "units": dict(self.units), **named_files(files)}
