@@ -539,7 +539,6 @@ def test_the_examples_load_as_they_are_and_with_everything_in_them(
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("", "process.instances: missing"),
         ("component = 'api'", "api-1: expected what finds it: pid_file, port or command, found a table with component"),
         ("component = 'api'\nport = 1\npid_file = '/x'", "api-1: expected one of pid_file and port, not both"),
         ("component = 'api'\npid_file = 'x'", "api-1: expected absolute paths"),
@@ -555,9 +554,7 @@ def test_the_examples_load_as_they_are_and_with_everything_in_them(
     ],
 )
 def test_a_process_that_is_not_said_enough_of_is_an_error(tmp_path: Path, rows: str, said: str) -> None:
-    table = (
-        f"[systems.config-manager.process.instances.api-1]\n{rows}\n" if rows else "[systems.config-manager.process]\n"
-    )
+    table = f"[systems.config-manager.process.instances.api-1]\n{rows}\n"
     found = problems(tmp_path, HEAD + table)
     assert "systems.config-manager.process.instances" in found
     assert said in found
@@ -566,4 +563,4 @@ def test_a_process_that_is_not_said_enough_of_is_an_error(tmp_path: Path, rows: 
 def test_a_keeper_and_processes_together_are_an_error(tmp_path: Path) -> None:
     table = "[systems.config-manager]\ncontrol = '/x'\n"
     table += "[systems.config-manager.process.instances.api-1]\ncomponent = 'api'\nport = 1\n"
-    assert "expected one of control (a lab's keeper) and process, not both" in problems(tmp_path, HEAD + table)
+    assert "expected one of control (a lab's keeper) and instances, not both" in problems(tmp_path, HEAD + table)

@@ -145,6 +145,8 @@ class _Performance:
         """How often there was nothing to be done but wait."""
         self._healed_since: float | None = None
         self._last = "nothing"
+        self._refused = ""
+        """What refused or broke last; it says more than that nothing is healed yet."""
 
     def run(self) -> Undone:
         while True:
@@ -160,8 +162,12 @@ class _Performance:
             if evidence is not None:
                 return Undone(evidence, now - self._began, self._acts)
             if now >= self._end or self._acts >= _MOST_ACTS:
-                raise NotUndone(f"{now - self._began:.1f} s and {self._acts} tries; last seen: {self._last}")
+                raise NotUndone(self._told(now))
             time.sleep(min(pause_s, max(0.0, self._end - now)))
+
+    def _told(self, now: float) -> str:
+        words = f"{now - self._began:.1f} s and {self._acts} tries; last seen: {self._last}"
+        return words if self._refused in ("", self._last) else f"{words}; refused before: {self._refused}"
 
     def _step(self) -> tuple[str | None, float]:
         """Look, then act if needed. Return the evidence once it has held, and how long to wait for the next step."""
@@ -188,7 +194,7 @@ class _Performance:
 
     def _trouble(self, reason: str) -> float:
         self._healed_since = None
-        self._last = reason
+        self._last = self._refused = reason
         self._troubles += 1
         return self._backoff()
 
