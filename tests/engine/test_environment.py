@@ -561,6 +561,6 @@ def test_a_process_that_is_not_said_enough_of_is_an_error(tmp_path: Path, rows: 
 
 
 def test_a_keeper_and_processes_together_are_an_error(tmp_path: Path) -> None:
-    table = "[systems.config-manager]\ncontrol = '/x'\n"
-    table += "[systems.config-manager.process.instances.api-1]\ncomponent = 'api'\nport = 1\n"
+    table = "[systems.config-manager]\nprocess.control = '/x'\n"
+    table += "process.instances.api-1 = { component = 'api', port = 1 }\n"
     assert "expected one of control (a lab's keeper) and instances, not both" in problems(tmp_path, HEAD + table)

@@ -236,7 +236,7 @@ def test_a_start_that_fails_leaves_the_harm_and_says_why(ground: Ground) -> None
     processes.kill("api-1")
     with pytest.raises(NotUndone, match="ended with 3, and nothing fits port"):
         perform(undo, budget_s=3)
-    assert state(processes).state == "exited"
+    wait_until(lambda: state(processes).state == "exited", what="the last start's end", timeout_s=5)
 
 
 def test_what_was_frozen_goes_on_whatever_its_name_stands_for_by_then(ground: Ground) -> None:

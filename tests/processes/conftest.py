@@ -13,7 +13,7 @@ from .grounds import Ground, ground_in
 @pytest.fixture(autouse=True)
 def _nothing_launched() -> None:
     """Every test's instance is called api-1."""
-    starting.forget("config-manager/api-1")
+    starting._launched.clear()
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import signal
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +85,11 @@ class Found:
         command = None if self.command is None else " ".join(self.command)
         named = {"pid file": self.pid_file, "port": self.port, "command": command, "user": self.user}
         return ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
+
+    def digest(self) -> str:
+        """Return a short text that is another for what is found or started in another way."""
+        told = json.dumps(replace(self, pinned=()).to_data(), sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def to_data(self) -> dict[str, Json]:
         """Return it as JSON, without what is not set."""

@@ -254,7 +254,8 @@ class Processes:
         return process
 
     def _mark(self, name: str) -> str:
-        return f"{self._system}/{name}"
+        """Return what tells those whom this instance's start has started: two environments may call theirs the same."""
+        return f"{self._system}/{name}/{self._instances[name].digest()}"
 
 
 def pinned(settings: ProcessSettings, names: tuple[str, ...]) -> ProcessSettings:
