@@ -1,3 +1,5 @@
+"""A place for processes that are the test's own."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -5,15 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drillbook.platforms.process import starting
-
 from .grounds import Ground, ground_in
-
-
-@pytest.fixture(autouse=True)
-def _nothing_launched() -> None:
-    """Every test's instance is called api-1."""
-    starting._launched.clear()
 
 
 @pytest.fixture
