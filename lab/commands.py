@@ -167,7 +167,7 @@ def _rows_if_it_answers(record: Record) -> list[dict[str, Any]]:
 
 def _show(record: Record) -> None:
     facts = tomllib.loads(Path(record.environment).read_text(encoding="utf-8"))["systems"][record.system]
-    for instance in facts["api"]["instances"]:
+    for instance in facts["components"]["api"]["instances"]:
         print(f"  {instance['name']:12} {instance['url']}  metrics {instance['metrics']}")
     for row in _rows(record):
         if row["component"] != "api":

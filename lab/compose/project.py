@@ -108,7 +108,7 @@ def up(options: Options, say: Callable[[str], None], *, held: bool = False) -> P
 def of_environment(path: Path) -> Project:
     """Return the project that an environment file of a lab leads to. Raises LabError."""
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))["compose"]
+        found = tomllib.loads(path.read_text(encoding="utf-8"))["systems"][SYSTEM]["compose"]
         return Project(found["project"], Path(found["directory"]))
     except (OSError, ValueError, KeyError) as error:
         raise LabError(f"{path} is not the environment file of a lab on Compose: {error}") from None
