@@ -171,7 +171,7 @@ def _show(record: Record) -> None:
         print(f"  {instance['name']:12} {instance['url']}  metrics {instance['metrics']}")
     for row in _rows(record):
         if row["component"] != "api":
-            print(f"  {row['name']:12} {row['address']}  password in {facts[row['name']]['url']['file']}")
+            print(f"  {row['name']:12} {row['address']}  password in {facts['components'][row['name']]['url']['file']}")
     if record.defects:
         print(f"  {'defects':12} {', '.join(record.defects)}")
     print(f"  {'environment':12} {record.environment}")
