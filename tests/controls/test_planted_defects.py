@@ -19,7 +19,11 @@ from .packs import CONTROLS, Pack, prove
 
 HERE = {name: row for name, row in CONTROLS.items() if "process" in row["platforms"]}
 SMOKE = [name for name, row in HERE.items() if row.get("stage", "smoke") == "smoke"]
-DISRUPTIVE = [name for name, row in HERE.items() if row.get("stage") in {"chaos", "load"}]
+DISRUPTIVE = [
+    pytest.param(name, marks=pytest.mark.few if row["stage"] == "load" else ())
+    for name, row in HERE.items()
+    if row.get("stage") in {"chaos", "load"}
+]
 PREFLIGHT = [
     (name, platform)
     for name, row in CONTROLS.items()
