@@ -19,11 +19,7 @@ from .packs import CONTROLS, Pack, prove
 
 HERE = {name: row for name, row in CONTROLS.items() if "process" in row["platforms"]}
 SMOKE = [name for name, row in HERE.items() if row.get("stage", "smoke") == "smoke"]
-DISRUPTIVE = [
-    pytest.param(name, marks=pytest.mark.few if row["stage"] == "load" else ())
-    for name, row in HERE.items()
-    if row.get("stage") in {"chaos", "load"}
-]
+DISRUPTIVE = [name for name, row in HERE.items() if row.get("stage") in {"chaos", "load"}]
 PREFLIGHT = [
     (name, platform)
     for name, row in CONTROLS.items()
@@ -57,6 +53,7 @@ def test_a_planted_defect_flips_exactly_what_it_names(name: str, tmp_path: Path)
     prove(Pack.of("process", [name]), look)
 
 
+@pytest.mark.few
 @pytest.mark.parametrize("name", DISRUPTIVE)
 def test_a_defect_under_disruption_flips_exactly_what_it_names(name: str, tmp_path: Path) -> None:
     def look(row: Mapping[str, Any]) -> Run:
