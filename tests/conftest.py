@@ -20,6 +20,8 @@ from .running import let_signals_through
 def pytest_configure(config: pytest.Config) -> None:
     """Take warnings for errors in Drillbook's own tests, sockets that nobody closed among them; in no user's gate."""
     let_signals_through()
+    for line in (ALONE, FEW, TIMEOUT):
+        config.addinivalue_line("markers", line)
     config.addinivalue_line("filterwarnings", "error")
     # A connection that the garbage collector ends is told to whichever test runs by then, not to the one that left it:
     # an idle one in a library's pool, or of another thread. What a gate leaves open is looked for in a gate of its own.
@@ -28,6 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 PLATFORMS = ("compose", "systemd", "kubernetes")
+ALONE = "alone: tells fractions of a second apart: runs while no other test does"
+FEW = "few: holds a system to objectives, or to seconds: runs while few others do"
+TIMEOUT = "timeout(seconds): of pytest-timeout, without which there is none"
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-LIMIT_S = 120
+LIMIT_S = 240
 
 
 def let_signals_through() -> None:

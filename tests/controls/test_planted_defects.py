@@ -53,6 +53,7 @@ def test_a_planted_defect_flips_exactly_what_it_names(name: str, tmp_path: Path)
     prove(Pack.of("process", [name]), look)
 
 
+@pytest.mark.few
 @pytest.mark.parametrize("name", DISRUPTIVE)
 def test_a_defect_under_disruption_flips_exactly_what_it_names(name: str, tmp_path: Path) -> None:
     def look(row: Mapping[str, Any]) -> Run:

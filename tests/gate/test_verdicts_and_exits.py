@@ -137,6 +137,7 @@ def test_a_failure_is_told_in_at_most_six_lines(environment: Path, tmp_path: Pat
         assert word in told
 
 
+@pytest.mark.few
 def test_within_waits_for_one_consistent_good_round(lab_environment: Path, tmp_path: Path) -> None:
     tell(lab_environment, do="stop", name="api-2", grace_s=10)
 

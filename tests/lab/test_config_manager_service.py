@@ -526,6 +526,7 @@ def test_its_connections_carry_its_name(place: Range) -> None:
 # Losing and regaining storage and cache
 
 
+@pytest.mark.alone
 def test_lost_cache_degrades_and_comes_back(place: Range) -> None:
     service = place.service().ready()
     service.put("kept", "one")
@@ -549,6 +550,7 @@ def test_lost_cache_degrades_and_comes_back(place: Range) -> None:
     assert not service.lines("ERROR")
 
 
+@pytest.mark.alone
 def test_frozen_cache_does_not_hold_requests(place: Range) -> None:
     service = place.service().ready()
     service.put("kept", "one")
@@ -561,6 +563,7 @@ def test_frozen_cache_does_not_hold_requests(place: Range) -> None:
     assert service.get("kept").body["value"] == "two"
 
 
+@pytest.mark.alone
 def test_lost_storage_is_unhealthy_and_comes_back(place: Range) -> None:
     service = place.service().ready()
     service.put("kept", "one")
@@ -586,6 +589,7 @@ def test_lost_storage_is_unhealthy_and_comes_back(place: Range) -> None:
     assert PASSWORD not in service.log.read_text()
 
 
+@pytest.mark.alone
 def test_frozen_storage_is_noticed_within_its_timeout(place: Range) -> None:
     service = place.service().ready()
     place.postgres.freeze()
@@ -614,6 +618,7 @@ def test_acknowledged_writes_survive_sigkill(place: Range) -> None:
 # The shared cache
 
 
+@pytest.mark.alone
 def test_no_stale_value_across_two_instances_under_traffic(place: Range) -> None:
     one, two = place.service().ready(), place.service().ready()
     acknowledged = one.put("race", "0").body["version"]
@@ -683,6 +688,7 @@ def test_cache_revived_from_an_old_snapshot_unnoticed_serves_nothing_stale(place
     place.redis.client.save()
 
 
+@pytest.mark.alone
 def test_fill_that_comes_after_a_write_is_dropped(place: Range) -> None:
     link = Link(place.postgres.port)
     reader = place.service(database_url=place.postgres.url.replace(str(place.postgres.port), str(link.port))).ready()
@@ -703,6 +709,7 @@ def test_fill_that_comes_after_a_write_is_dropped(place: Range) -> None:
 # Shutdown
 
 
+@pytest.mark.alone
 def test_upload_in_flight_is_finished_and_idle_connections_hold_nothing(place: Range) -> None:
     service = place.service(readiness_delay_s="0.5").ready()
     idle = http.client.HTTPConnection(HOST, service.port, timeout=5)
@@ -735,6 +742,7 @@ def accepts(port: int) -> bool:
     return False
 
 
+@pytest.mark.alone
 def test_drain_timeout_cuts_off_with_a_warning_and_exit_zero(place: Range) -> None:
     service = place.service(drain_timeout_s="0.4").ready()
     upload = service.upload("cut")
@@ -1064,9 +1072,11 @@ DEFECTS = [
     healthy_before_storage,
     slow_start,
 ]
+TIMED = {ack_before_store, slow_under_load, errors_under_load, healthy_before_storage}
+CASES = [pytest.param(each, marks=pytest.mark.alone if each in TIMED else ()) for each in DEFECTS]
 
 
-@pytest.mark.parametrize("misbehaves", DEFECTS, ids=lambda each: each.__name__.replace("_", "-"))
+@pytest.mark.parametrize("misbehaves", CASES, ids=lambda each: each.__name__.replace("_", "-"))
 def test_defect_does_what_it_says(place: Range, misbehaves: Callable[[Range, Service], None]) -> None:
     misbehaves(place, place.service(defect=misbehaves.__name__.replace("_", "-")).ready())
 

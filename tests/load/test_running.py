@@ -80,6 +80,7 @@ def lab_system() -> Iterator[System]:
         lab.close()
 
 
+@pytest.mark.alone
 def test_a_small_load_on_the_lab_is_sent_counted_and_judged(
     lab_system: System, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_small_load_on_the_lab_is_sent_counted_and_judged(
     assert probe.decode(probe.encode(found)) == found
 
 
+@pytest.mark.alone
 def test_a_freeze_is_seen_from_the_intended_start_and_not_by_locust(service: Service) -> None:
     found = run_load(profile(duration_s=5, users=1), service.system, read_cache=freezing(service))
     assert found.sent == 200
@@ -111,6 +113,7 @@ def test_a_freeze_is_seen_from_the_intended_start_and_not_by_locust(service: Ser
     assert judged(found, "p95-latency-target") is Outcome.UNKNOWN, "one user alone made the requests late"
 
 
+@pytest.mark.alone
 def test_with_enough_users_a_freeze_breaks_the_objective(service: Service) -> None:
     found = run_load(profile(duration_s=5), service.system, read_cache=freezing(service))
     assert found.p95_ms is not None
@@ -119,6 +122,7 @@ def test_with_enough_users_a_freeze_breaks_the_objective(service: Service) -> No
     assert found.slow >= 10
 
 
+@pytest.mark.alone
 def test_errors_are_counted_by_class_and_break_the_objective(service_with: Callable[[str], Service]) -> None:
     found = run_load(profile(), service_with("BREAKS").system, read_cache=no_cache)
     assert found.failures.keys() == {"status 503"}
@@ -159,6 +163,7 @@ def test_secrets_reach_the_service_and_nothing_else(
     assert not any(TOKEN in text for text in seen)
 
 
+@pytest.mark.alone
 def test_the_users_own_settings_of_locust_do_not_change_the_load(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +295,7 @@ def test_the_runner_never_imports_locust() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+@pytest.mark.alone
 def test_by_hand_locust_shows_its_own_page_to_this_machine_alone(service: Service) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

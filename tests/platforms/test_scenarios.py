@@ -1,7 +1,4 @@
-"""The same scenarios and the same drill on every platform, and defects that they must find there.
-
-What they measure is time: these run alone.
-"""
+"""The same scenarios and the same drill on every platform, and defects that they must find there."""
 
 from __future__ import annotations
 
@@ -15,6 +12,8 @@ from ..controls.packs import Pack, packs, prove
 from ..controls.test_planted_defects import allow_all
 from ..running import Run, disrupt
 from .grounds import PLATFORMS, Ground
+
+pytestmark = pytest.mark.few
 
 CASES = [pack for platform in PLATFORMS if platform != "process" for pack in packs(platform, "chaos")]
 

@@ -232,7 +232,7 @@ def play(
         drill.process.wait()
     status = drill.process.returncode
     wrong = [f"exit {status}:\n{output[-3000:]}"] if status not in storm.exits else []
-    wrong += [word for word in ("Traceback", "INTERNALERROR") if word in output]
+    wrong += [f"{word}:\n{output[-6000:]}" for word in ("Traceback", "INTERNALERROR") if word in output]
     return Round(moment, status, output, outage.lasted_s, (*wrong, *_left(environment, folder)))
 
 

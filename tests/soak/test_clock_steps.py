@@ -13,6 +13,8 @@ import pytest
 from .clocks import compiled, set_clock
 from .storms import Moment, Storm, play
 
+pytestmark = pytest.mark.alone
+
 RATE_PER_S = 50.0
 IN_HARM = Moment("stop api", "in_effect")
 

@@ -17,6 +17,8 @@ from drillbook.traffic.service import Service
 
 from .conftest import Range
 
+pytestmark = pytest.mark.alone
+
 BODY = '{"index": {index}, "filler": "0123456789"}'
 
 

@@ -19,6 +19,8 @@ from drillbook.traffic.service import Call, KeyedApi, Service
 
 from .conftest import Range
 
+pytestmark = pytest.mark.alone
+
 PATH = "/api/v1/configs/drill/{key}"
 API = KeyedApi(
     write=Call("POST", PATH, (200, 201), body='{"value": "{value}", "env": "production", "user": "drillbook"}'),

@@ -20,6 +20,8 @@ from drillbook.traffic.service import Service
 
 from .conftest import Range
 
+pytestmark = pytest.mark.alone
+
 SLACK_S = 0.4
 """What a busy machine may add to either side of a measurement."""
 
