@@ -13,7 +13,7 @@ from ..running import ROOT
 
 ROOMS = (
     *("model", "environment", "drill", "rounds.py", "observations.py", "plugin", "report"),
-    *("faults/lifecycle.py", "faults/guard.py", "labs.py", "cli"),
+    *("faults", "labs.py", "cli"),
 )
 WORDS_OF_EVERYBODY = {"http", "process", "address"}
 NAMES = {*platforms.known(), *kinds.known(), *catalogue.SYSTEMS} - WORDS_OF_EVERYBODY

@@ -17,7 +17,7 @@ from drillbook.environment import load, located
 from drillbook.faults import StopInstance
 from drillbook.faults.undo import Undo, perform
 from drillbook.model import System
-from drillbook.platforms import PlatformRefused, Stopped
+from drillbook.platforms import Balances, Missing, PlatformRefused, Stopped, platform_of
 from drillbook.platforms.compose.haproxy import Balancer, Server
 from drillbook.platforms.compose.platform import Project
 from drillbook.platforms.compose.settings import ComposeProject
@@ -177,6 +177,14 @@ def test_a_balancer_that_does_not_answer_refuses_the_stop_before_any_harm(system
     with pytest.raises(PlatformRefused, match="find backend"):
         wrong.stop(COPIES[0], grace_s=5)
     assert {states(system)[name] for name in COPIES} == {"running"}
+
+
+def test_the_balancer_is_a_capability_of_the_component_that_has_one(system: System) -> None:
+    platform = platform_of(system)
+    assert not isinstance(platform.can(Balances, "api"), Missing)  # type: ignore[type-abstract] # asked for by its type
+    without = platform.can(Balances, "redis")  # type: ignore[type-abstract] # as above
+    assert isinstance(without, Missing)
+    assert "no balancer before redis" in without.reason
 
 
 def test_a_paused_balancer_refuses_and_one_that_is_down_keeps_nobody(system: System) -> None:

@@ -2,6 +2,7 @@
 
 from .border import BadPlace
 from .capabilities import (
+    Balances,
     BearsMarks,
     Declares,
     Discovers,
@@ -36,6 +37,7 @@ from .claims import Changed, KeepsClaim, Kept
 
 __all__ = [
     "BadPlace",
+    "Balances",
     "BearsMarks",
     "Changed",
     "Declares",

@@ -198,6 +198,26 @@ class Stops(Protocol):
         ...
 
 
+class Balances(Protocol):
+    """Keeps an instance from work, as the load balancer before it does; its stop begins so, its start gives back."""
+
+    def take_out(self, name: str, *, limit_s: float) -> None:
+        """Give it no more work and wait until it has none left, at most so long. Raises PlatformRefused."""
+        ...
+
+    def put_back(self, name: str, *, gone: bool) -> None:
+        """Let it have work again.
+
+        Args:
+            name: which.
+            gone: whether it has just ended; then the balancer may notice first.
+
+        Raises:
+            PlatformRefused: the balancer does not answer.
+        """
+        ...
+
+
 class Kills(Protocol):
     """Kills an instance (SIGKILL)."""
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ..drill.ends import Refused
 from ..drill.scenario import Script, held_on, prepare
-from ..faults import permit_each, permit_load
+from ..faults import StopInstance, permit_each, permit_load
 from ..model import Stage
+from ..platforms import Balances, Missing, platform_of
 from .exits import NOTHING_JUDGED
 from .selection import case_of, script_of, sends_load
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from ..model import System
     from ..rounds import Case
     from .gate import Gate
 
@@ -80,12 +82,19 @@ def _lines(gate: Gate, script: Script) -> Iterator[tuple[str, bool]]:
         hit = fault.blast
         share = f"{len(hit.instances)} of {hit.of_total} {hit.component}"
         yield f"fault     {fault.name}: {', '.join(hit.instances)} ({share})", False
+        if isinstance(fault, StopInstance) and _is_balanced(gate.environment.systems[script.system], hit.component):
+            yield "drain     its load balancer gives it no more work before it stops", False
         yield f"undo      {fault.undo.kind} {json.dumps(dict(fault.undo.data))}", False
         if refusal is not None:
             yield f"refused   {refusal.reason}", True
     traffic = script.traffic.within(gate.environment.systems[script.system].max_rps)
     yield f"traffic   {traffic.samples_per_s:g} reads/s and {traffic.writes_per_s:g} writes/s", False
     yield f"holds     {', '.join(row.id for row in held_on(script, gate.environment.systems[script.system]))}", False
+
+
+def _is_balanced(system: System, component: str) -> bool:
+    found = platform_of(system).can(Balances, component)  # type: ignore[type-abstract] # asked for by its type
+    return not isinstance(found, Missing)
 
 
 def _claim(item: pytest.Item) -> str:

@@ -384,7 +384,7 @@ class LocalClaim:
 def overlap(some: Iterable[str], others: Iterable[str]) -> bool:
     """Say whether two lists of what is at places have a system, or a part of one, in common.
 
-    ``shop`` has ``shop.api`` and ``shop.postgres`` in it; these two have nothing in common.
+    ``shop`` has ``shop.api`` and ``shop.database`` in it; these two have nothing in common.
     """
     return any(
         one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.") for one in some for other in others

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KillInstance(OnInstances):
-    """SIGKILL: the process is gone without a word. On Kubernetes: deleted without grace, which is 2 s there."""
+    """SIGKILL: the process is gone without a word. Where replicas are replaced: deleted without grace."""
 
     verb: ClassVar[str] = "kill"
     needs: ClassVar[tuple[Callable[..., object], ...]] = (Kills,)

@@ -20,6 +20,7 @@ from ...polling import TimedOut, wait_until
 from .. import lines
 from ..capabilities import (
     EXECUTE_S,
+    Balances,
     BearsMarks,
     Declares,
     Discovers,
@@ -152,9 +153,7 @@ class Project:
         Raises PlatformRefused; then it may well run, without work.
         """
         _done(f"start {name}", lambda: self._acted(name).start())
-        container, entry = _done(f"start {name}", lambda: self._behind(name))
-        if entry is not None:
-            entry.put_back(container, gone=False)
+        self.put_back(name, gone=False)
 
     @property
     def shows_stopping(self) -> bool:
@@ -189,6 +188,18 @@ class Project:
             if entry is not None:
                 entry.put_back(container, gone=True)
         return Stopped(_exit_code(code), killed=code == _KILLED and ended - asked >= grace, took_s=ended - began)
+
+    def take_out(self, name: str, *, limit_s: float) -> None:
+        """Have the balancer give it no more work, and wait until it has none left. Raises PlatformRefused."""
+        container, entry = _done(f"take out {name}", lambda: self._behind(name))
+        if entry is not None:
+            entry.take_out(container, limit_s=limit_s)
+
+    def put_back(self, name: str, *, gone: bool) -> None:
+        """Have the balancer give it work again. Raises PlatformRefused."""
+        container, entry = _done(f"put back {name}", lambda: self._behind(name))
+        if entry is not None:
+            entry.put_back(container, gone=gone)
 
     def kill(self, name: str) -> None:
         """Kill it and return when it is proven dead. Raises PlatformRefused, CannotObserve."""
@@ -382,7 +393,7 @@ class _Ports:
 class ComposePlatform:
     """One Compose project on one engine."""
 
-    OFFERS = frozenset({*_GIVEN, Scales, Declares, KeepsClaim})
+    OFFERS = frozenset({*_GIVEN, Scales, Declares, Balances, KeepsClaim})
 
     def __init__(self, system: System) -> None:
         self._name = system.name
@@ -400,7 +411,7 @@ class ComposePlatform:
         """Return nothing: all components of a system are at one place."""
         return ()
 
-    def can(self, capability: type[C], of: str | None = None) -> C | Missing:  # noqa: ARG002 - as above
+    def can(self, capability: type[C], of: str | None = None) -> C | Missing:
         """Return the capability, or Missing with the reason."""
         if self._project is None:
             return Missing(f"{self._name}: the environment names no project; set project under [compose]")
@@ -411,6 +422,9 @@ class ComposePlatform:
             return cast("C", self._project)
         if capability is KeepsClaim:
             return cast("C", EngineClaim(self._project))
+        if capability is Balances:
+            named = of in self._project.project.balancers
+            return cast("C", self._project) if named else Missing(f"the environment names no balancer before {of}")
         return Missing(_WHY_NOT.get(capability, f"Docker Compose has no {capability.__name__}"))
 
 
