@@ -316,6 +316,12 @@ def test_copies_on_one_host_or_behind_one_gateway_are_two(tmp_path: Path, second
     assert len(load(path).systems["config-manager"].instances) == 2
 
 
+def test_an_instance_may_be_called_as_its_component(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(two_copies("", OTHER).replace("'api-2'", "'api'"))
+    assert [one.name for one in load(path).systems["config-manager"].instances] == ["api-1", "api"]
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -181,8 +181,8 @@ def test_a_balancer_that_does_not_answer_refuses_the_stop_before_any_harm(system
 
 def test_the_balancer_is_a_capability_of_the_component_that_has_one(system: System) -> None:
     platform = platform_of(system)
-    assert not isinstance(platform.can(Balances, "api"), Missing)  # type: ignore[type-abstract] # asked for by its type
-    without = platform.can(Balances, "redis")  # type: ignore[type-abstract] # as above
+    assert not isinstance(platform.can(Balances, "api"), Missing)
+    without = platform.can(Balances, "redis")  # type: ignore[type-abstract] # asked for by its type
     assert isinstance(without, Missing)
     assert "no balancer before redis" in without.reason
 

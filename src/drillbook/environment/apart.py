@@ -29,7 +29,8 @@ def not_apart(tables: Tables) -> list[str]:
         taken = _RESERVED | {name: kinds.find(one.kind).stands_for for name, one in components.items()}
         for name, table in components.items():
             if isinstance(table, HttpTable):
-                problems += _instances(table, f"systems.{system}.components.{name}", taken)
+                others = {other: what for other, what in taken.items() if other != name}
+                problems += _instances(table, f"systems.{system}.components.{name}", others)
         place = tables.places[system]
         if place is not None:
             rows = platforms.border_of(tables.platform).twice(place, f"systems.{system}.{tables.platform}")
