@@ -73,7 +73,7 @@ def backends(system: System) -> Sights:
 class StartUpWatch:
     """Asks the instance that starts, again and again, whether it says healthy while its API refuses.
 
-    Where the platform puts another copy in its place, the one to ask is known only once it is there.
+    Where the platform puts another replica in its place, the one to ask is known only once it is there.
     """
 
     def __init__(self, scenario: Scenario, instance: Instance) -> None:

@@ -118,7 +118,7 @@ def _broken(lab: Path, row: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         for service in row["remove"]:
-            compose_program.up(compose, service, copies=1)
+            compose_program.up(compose, service, replicas=1)
         for container in stopped:
             project.start(container)
         if stopped:

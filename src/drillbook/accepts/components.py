@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def running(*components: str) -> Accepts[Listing]:
-    """Accept a list in which every copy of these components runs and each has at least one."""
+    """Accept a list in which every replica of these components runs and each has at least one."""
 
     def check(listing: Listing) -> Finding:
         return _all_running(listing, components)
@@ -21,14 +21,14 @@ def running(*components: str) -> Accepts[Listing]:
 
 
 def all_running() -> Accepts[Listing]:
-    """Accept a list, not an empty one, in which every copy of every component runs; none was never made (CM-11)."""
+    """Accept a list, not an empty one, in which every replica of every component runs; none was never made (CM-11)."""
 
     def check(listing: Listing) -> Finding:
         if listing.undeclared is not None:
             return unknown(f"what there should be is not known: {listing.undeclared}")
         return _all_running(listing, tuple(sorted({*listing.declared, *(one.component for one in listing.instances)})))
 
-    return rule("every copy of every component runs", check)
+    return rule("every replica of every component runs", check)
 
 
 def _all_running(listing: Listing, components: tuple[str, ...]) -> Finding:

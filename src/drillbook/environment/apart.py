@@ -1,4 +1,4 @@
-"""Things that must differ: two copies with one address are one copy that is looked at twice, and one that never is."""
+"""Things that must differ: two replicas with one address are one that is looked at twice, and one that never is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def not_apart(tables: Tables) -> list[str]:
-    """Name what two copies or two components share and must not, each with its key and the key that has it already."""
+    """Name what two replicas or components share and must not, with its key and the key that has it already."""
     problems: list[str] = []
     for system, components in tables.components.items():
         taken = _RESERVED | {name: kinds.find(one.kind).stands_for for name, one in components.items()}

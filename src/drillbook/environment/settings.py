@@ -61,7 +61,7 @@ class BlastRadius(Strict):
     """The most that may be hit at once, by all faults of this machine's runs together."""
 
     instances: Annotated[int, Field(ge=0)] = 1
-    """Of all components of all systems; copies of one name in two systems are two."""
+    """Of all components of all systems; replicas of one name in two systems are two."""
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Of each component of each system."""
 

@@ -1,4 +1,4 @@
-"""Where things run: systems, their running copies, and the facts that judging needs."""
+"""Where things run: systems, their running replicas, and the facts that judging needs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Way(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One running copy of a component that answers over HTTP."""
+    """One running replica of a component that answers over HTTP."""
 
     name: str
     url: str | None = None
@@ -155,7 +155,7 @@ class System:
 
     @property
     def instances(self) -> tuple[Instance, ...]:
-        """The running copies of the main component."""
+        """The running replicas of the main component."""
         return self.api.instances
 
     @property

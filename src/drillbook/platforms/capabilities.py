@@ -43,7 +43,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class InstanceState:
-    """One running copy as its platform sees it."""
+    """One running replica as its platform sees it."""
 
     name: str
     component: str
@@ -65,7 +65,7 @@ class InstanceState:
     """Why its state is unknown, where nobody can say which process it is."""
 
     def is_gone(self, now: InstanceState | None) -> bool:
-        """Say whether this very copy has ended, given what its name stands for now."""
+        """Say whether this very replica has ended, given what its name stands for now."""
         return now is None or now.state == "exited" or (now.uid, now.pid) != (self.uid, self.pid)
 
     @property
@@ -132,10 +132,10 @@ def named(states: Sequence[InstanceState], name: str) -> tuple[InstanceState, ..
 
 
 class Lists(Protocol):
-    """Lists all copies of all components."""
+    """Lists all replicas of all components."""
 
     def list_instances(self) -> tuple[InstanceState, ...]:
-        """Return every copy, running or not. Raises CannotObserve when the platform does not answer."""
+        """Return every replica, running or not. Raises CannotObserve when the platform does not answer."""
         ...
 
 
@@ -247,7 +247,7 @@ class Restarts(Protocol):
     """Restarts what runs, in the platform's own way."""
 
     def restart(self, name: str) -> None:
-        """Restart an instance, or every copy of a component, within the platform's own grace.
+        """Restart an instance, or every replica of a component, within the platform's own grace.
 
         Return when it is under way: the list says when all are ready. Raises PlatformRefused, CannotObserve.
         """
@@ -292,10 +292,10 @@ class Declares(Protocol):
 
 
 class Discovers(Protocol):
-    """Knows the running copies of a component, which come and go."""
+    """Knows the running replicas of a component, which come and go."""
 
     def discover(self, component: Component) -> tuple[Instance, ...]:
-        """Return the copies that are meant to serve, where its ``ports`` are reached. Raises CannotObserve."""
+        """Return the replicas that are meant to serve, where its ``ports`` are reached. Raises CannotObserve."""
         ...
 
 
@@ -308,10 +308,10 @@ class Reaches(Protocol):
 
 
 class Scales(Protocol):
-    """Changes how many copies of a component run."""
+    """Changes how many replicas of a component run."""
 
     def replicas(self, component: str) -> int:
-        """Return how many copies are asked for. Raises CannotObserve; TargetGone when there is no such component."""
+        """Return how many replicas are asked for. Raises CannotObserve; TargetGone when there is no such component."""
         ...
 
     def scale(self, component: str, replicas: int) -> int:
@@ -320,10 +320,10 @@ class Scales(Protocol):
 
 
 class RollsOut(Protocol):
-    """Replaces every copy of a component by new ones."""
+    """Replaces every replica of a component by new ones."""
 
     def roll_out(self, component: str, template: dict[str, Any]) -> None:
-        """Change what the copies are made from and return at once. Raises PlatformRefused."""
+        """Change what the replicas are made from and return at once. Raises PlatformRefused."""
         ...
 
 
@@ -331,7 +331,7 @@ class RollsBack(Protocol):
     """Takes the last roll-out of a component back."""
 
     def roll_back(self, component: str) -> None:
-        """Put back what the copies were made from before it, and return at once. Raises PlatformRefused."""
+        """Put back what the replicas were made from before it, and return at once. Raises PlatformRefused."""
         ...
 
 

@@ -13,7 +13,7 @@ from .blindness import lacks
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Every copy of every component."""
+    """Every replica of every component."""
 
     instances: tuple[InstanceState, ...]
     declared: tuple[str, ...] = ()
@@ -24,7 +24,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Components(ReadingProbe[Listing]):
-    """Ask the platform for every copy of every component."""
+    """Ask the platform for every replica of every component."""
 
     reading: ClassVar[type[Listing]] = Listing
     timeout_s: ClassVar[float] = 15.0  # connecting, and two questions on a busy host

@@ -25,13 +25,13 @@ REQUEST_S = 5.0
 """How long one request may take as a whole: the deadlines of probes are longer, so that it is what speaks."""
 LARGEST = 8 * 1024 * 1024
 MANY = 10
-"""How often an address is asked behind which several copies may stand."""
+"""How often an address is asked behind which several replicas may stand."""
 _FEWEST = 3
 _SERVER_ERROR = 500
 _EXCERPT = 300
 _BETWEEN_READS_S = 0.03
 ENTRY = "entry"
-"""What the address is called by which users come in, beside the instances: copies may serve and nobody get to them."""
+"""What the address is called by which users come in, beside the instances: they may serve and nobody get to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Get(ReadingProbe[Answer]):
         return f"GET {base(target)}{self.path}"
 
     def observe(self, target: Target) -> Answer:
-        """Send the request; several times where several copies may stand behind the address."""
+        """Send the request; several times where several replicas may stand behind the address."""
         times = _times(target)
         if times == 1:
             return request(target, "GET", base(target) + self.path)
@@ -139,7 +139,7 @@ class GetUntilChanged(ReadingProbe[TwoAnswers]):
 
 
 def _times(target: Target) -> int:
-    """Return how often to ask: behind where users come in, or behind the only address, there may be several copies."""
+    """Return how often to ask: behind where users come in, or behind the only address, may be several replicas."""
     instance, component = target.instance, target.system.component(target.of)
     assert instance is not None
     assert component is not None
@@ -248,7 +248,7 @@ def fetch(
         json: its body.
         timeout_s: how long all of it may take, from the resolver to the last byte.
         access: says how to ask, where it is not as the target's instance is route.
-        line: the connection to keep, where several requests must come to the same copy; a new one otherwise.
+        line: the connection to keep, where several requests must come to the same replica; a new one otherwise.
         largest: the greatest body in bytes that is read.
     """
     route = routed(target, url, access)

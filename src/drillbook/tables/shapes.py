@@ -111,7 +111,7 @@ class ComponentTable(Strict):
 
 
 class InstanceTable(Strict):
-    """One running copy of a component."""
+    """One running replica of a component."""
 
     name: str = Field(min_length=1)
     url: Http

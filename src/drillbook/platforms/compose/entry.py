@@ -1,4 +1,4 @@
-"""The load balancer before a Compose project's copies: a copy that stops gets no more work first."""
+"""The load balancer before a Compose project's replicas: a replica that stops gets no more work first."""
 
 from __future__ import annotations
 

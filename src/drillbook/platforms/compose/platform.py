@@ -287,7 +287,7 @@ class Project:
         Raises PlatformRefused, CannotObserve.
         """
         before = len([one for one in named(self.list_instances(), component) if one.component == component])
-        compose_program.up(self.project, self.project.service_of(component), copies=replicas)
+        compose_program.up(self.project, self.project.service_of(component), replicas=replicas)
         return before
 
     def _containers(self, limit_s: int = _ANSWER_S) -> Iterator[Container]:

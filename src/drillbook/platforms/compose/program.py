@@ -31,9 +31,9 @@ def why_not(project: ComposeProject) -> str | None:
     return None
 
 
-def up(project: ComposeProject, service: str, *, copies: int) -> None:
-    """Have so many copies of a service, the ones that are there left as they are. Raises PlatformRefused."""
-    words = ["up", "--detach", "--no-deps", "--no-recreate", "--no-build", f"--scale={service}={copies}", service]
+def up(project: ComposeProject, service: str, *, replicas: int) -> None:
+    """Have so many replicas of a service, the ones that are there left as they are. Raises PlatformRefused."""
+    words = ["up", "--detach", "--no-deps", "--no-recreate", "--no-build", f"--scale={service}={replicas}", service]
     reason = why_not(project)
     if reason is not None:
         raise PlatformRefused(f"scale {service}: {reason}", hint="see above")

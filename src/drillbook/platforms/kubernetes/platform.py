@@ -159,7 +159,7 @@ class KubernetesPlatform:
         return PodWay(api.at(api.cluster.namespace_of(component)), _name(chosen[0]))
 
     def list_instances(self) -> tuple[InstanceState, ...]:
-        """Return the pods of all components, those that are over left out: they are no copies. Raises CannotObserve."""
+        """Return the pods of all components, those that are over left out: they serve nobody. Raises CannotObserve."""
         return tuple(
             _state(pod, component)
             for component in self._api().cluster.components
@@ -223,7 +223,7 @@ class KubernetesPlatform:
         self._see_it_go(api, name, self._delete(api, name, 0), _GONE_S)
 
     def replicas(self, component: str) -> int:
-        """Return how many copies are asked for. Raises CannotObserve; TargetGone when there is no such controller."""
+        """Return how many replicas are asked for. Raises CannotObserve; TargetGone when there is no such controller."""
         path = self._workload_path(component) + "/scale"
         found = self._act_api().get(path)
         if found is None:
@@ -231,7 +231,7 @@ class KubernetesPlatform:
         return int(found["spec"].get("replicas", 0))
 
     def scale(self, component: str, replicas: int) -> int:
-        """Ask for so many copies; return how many were asked for before. Raises PlatformRefused, CannotObserve."""
+        """Ask for so many replicas; return how many were asked for before. Raises PlatformRefused, CannotObserve."""
         before = self.replicas(component)
         self._patch(self._act_api(), self._workload_path(component) + "/scale", {"spec": {"replicas": replicas}})
         return before

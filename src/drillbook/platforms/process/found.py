@@ -61,7 +61,7 @@ class Found:
     def _rules(self) -> Iterator[tuple[bool, str]]:
         """Yield what must hold, and how to say it."""
         finders = (self.pid_file, self.port, self.command)
-        yield bool(self.component), "the component that it is a copy of"
+        yield bool(self.component), "the component that it is a replica of"
         yield any(one is not None for one in finders), "what finds it: pid_file, port or command"
         yield self.pid_file is None or self.port is None, "one of pid_file and port, not both"
         yield self.port is None or 0 < self.port <= _MOST_PORTS, "port to be between 1 and 65535"

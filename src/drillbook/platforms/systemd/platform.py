@@ -76,7 +76,7 @@ _ACTS: dict[Any, tuple[tuple[str, ...], ...]] = {
 }
 """What systemctl is told for each capability."""
 _WHY_NOT: dict[Any, str] = {
-    Scales: "a unit is one copy: systemd runs no number of them",
+    Scales: "a unit is one replica: systemd runs no number of them",
     RollsOut: "systemd runs what is installed on the host: its package manager rolls out",
     RollsBack: "systemd keeps no earlier version of what it runs: the host's package manager may",
 }
