@@ -21,7 +21,6 @@ from drillbook.accepts import (
 )
 from drillbook.model import Criterion, Severity, Stage
 from drillbook.platforms.compose.settings import ComposeProject
-from drillbook.platforms.kubernetes.settings import Cluster
 from drillbook.probes.blindness import start_unknown
 from drillbook.probes.components import Components
 from drillbook.probes.host import External, HostResources, Names, Ports
@@ -145,8 +144,9 @@ def _no_directory(system: System) -> str | None:
 
 
 def _not_this_host(system: System) -> str | None:
-    shown = system.place.held_as(Cluster) is None
-    return None if shown else "it is about the nodes' own resources, which the API does not show"
+    return (
+        None if system.platform != "kubernetes" else "it is about the nodes' own resources, which the API does not show"
+    )
 
 
 HEALTH = (

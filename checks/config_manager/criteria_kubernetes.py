@@ -19,7 +19,7 @@ _KUBERNETES_ADVICE = "config-manager.troubleshoot.missing-config-kubernetes"
 _POSTGRES_ADVICE = "config-manager.troubleshoot.postgres-not-ready"
 _REDIS_ADVICE = "config-manager.troubleshoot.redis-not-ready"
 
-_application = Workload("deployments", _NAME)
+_application = Workload("api")
 _pods = Pods("api")
 _logs = Logs(seek=START_MESSAGES)
 
@@ -45,14 +45,14 @@ STARTED: tuple[Criterion[Any], ...] = (
     ),
     Criterion(
         "config-manager.startup.kubernetes-postgres-ready",
-        Workload("statefulsets", "postgres"),
+        Workload("postgres"),
         kubernetes.replicas_ready(1),
         _POSTGRES_ADVICE,
         platforms=_KUBERNETES,
     ),
     Criterion(
         "config-manager.startup.kubernetes-redis-ready",
-        Workload("statefulsets", "redis"),
+        Workload("redis"),
         kubernetes.replicas_ready(3),
         _REDIS_ADVICE,
         platforms=_KUBERNETES,

@@ -46,7 +46,8 @@ class RoundTrip(ReadingProbe[Steps]):
         """Do the four steps; the deletion is sent also when an earlier step failed."""
         if target.system.scratch_namespace is None:
             raise CannotObserve(
-                "the environment allows no writes", hint="set [mutations] allowed and namespace to judge this"
+                "the environment allows no writes",
+                hint="set the system's mutations allowed and namespace to judge this",
             )
         key = f"startup-test-{secrets.token_hex(6)}"
         address = f"{base(target)}/api/v1/configs/{target.system.scratch_namespace}/{key}"

@@ -14,11 +14,12 @@ from .probes.components import Components, Listing
 from .probes.http import Answer, Get
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from .model import Observation, Probe, System
     from .observations import Key
 
+_WELL = frozenset({None, "healthy", "ok", "up", "pass"})
 _WORD = re.compile(r"[a-z0-9]+")
 
 
@@ -53,6 +54,18 @@ def seen_all_the_same(system: System, seen: Mapping[Key, Observation]) -> dict[s
     return found
 
 
+def looked(system: System, seen: Mapping[Key, Observation]) -> bool:
+    """Say whether anything was read that would have shown an absent component; what nobody read proves no absence."""
+    probes = {probe.key: probe for probe in witnesses(system)}
+    return not probes or any(
+        observation.error is None
+        and observation.target.startswith(f"{system.name}/")
+        and _decoded(probes[observation.probe], observation) is not None
+        for observation in seen.values()
+        if observation.probe in probes
+    )
+
+
 def declared_and_seen(component: str, where: str) -> str:
     """Return what is wrong with a declaration, in words."""
     return f"{component} is declared absent, and is seen all the same: {where}"
@@ -76,11 +89,24 @@ def _named(reading: object) -> Iterator[tuple[str, str]]:
         for answer in (reading, *reading.again):
             checks = answer.get("checks")
             for name, check in checks.items() if isinstance(checks, dict) else ():
-                for word in (name, *_plain_words(check)):
-                    yield word, f"checks.{name} names {word}"
+                sick = isinstance(check, dict) and check.get("status") not in _WELL
+                for word in (name, *_texts(check)):
+                    if sick or not any(letter.isspace() for letter in word):
+                        yield word, f"checks.{name} names {word}"
 
 
-def _plain_words(check: object) -> Iterable[str]:
-    """Return the values of a check that are names or addresses; a sentence may also say that something is not there."""
-    values = check.values() if isinstance(check, dict) else (check,)
-    return (value for value in values if isinstance(value, str) and not any(letter.isspace() for letter in value))
+def _texts(check: object) -> Iterator[str]:
+    """Yield all texts of a check, however deep.
+
+    Names and addresses count; a sentence may also say that something is not there, and counts where the check is not
+    healthy.
+    """
+    if isinstance(check, str):
+        yield check
+    elif isinstance(check, dict):
+        for name, value in check.items():
+            yield name
+            yield from _texts(value)
+    elif isinstance(check, list):
+        for value in check:
+            yield from _texts(value)

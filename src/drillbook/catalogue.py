@@ -61,6 +61,10 @@ class Parts:
     """The path of the document whose ``checks`` tell what the service depends on; None where there is none."""
     optional: Mapping[str, OptionalPart] = field(default_factory=dict)
     """By component."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """The kind of each component that the statements look at."""
+    data_dir: str | None = None
+    """Whose disk a deploy needs room on; None where the runbook names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,10 @@ def parts(system: str) -> Parts:
         return Parts()
     raw: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     return Parts(
-        raw.get("health"), {name: OptionalPart(**_tuples(row)) for name, row in raw.get("optional", {}).items()}
+        raw.get("health"),
+        {name: OptionalPart(**_tuples(row)) for name, row in raw.get("optional", {}).items()},
+        raw.get("kinds", {}),
+        raw.get("data_dir"),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from drillbook import catalogue
+from drillbook import absence, catalogue
 from drillbook.absence import seen_all_the_same, witnesses
 from drillbook.model import Observation, Place, System
 from drillbook.platforms import InstanceState
@@ -35,6 +35,8 @@ def health(**checks: object) -> dict[tuple[str, str], Observation]:
         ({"component": "cache", "url": "rediss://10.0.0.1:6380/0"}, {"redis"}),
         ({"component": "PostgreSQL-16", "status": "unhealthy"}, {"postgres"}),
         ("ok", set()),
+        ({"status": "unhealthy", "message": "Redis connection refused"}, {"redis"}),
+        ({"status": "healthy", "details": {"backend": "redis"}}, {"redis"}),
     ],
 )
 def test_a_check_that_names_a_component_shows_it(check: object, seen: set[str]) -> None:
@@ -89,3 +91,15 @@ def test_statements_speak_of_components_that_their_system_has() -> None:
     for system in catalogue.SYSTEMS:
         told = {name for entry in catalogue.entries(system) for name in entry.about}
         assert told <= set(catalogue.parts(system).optional), "only what may be absent need be told so far"
+
+
+@pytest.mark.parametrize(
+    ("seen", "looked"),
+    [
+        (health(), True),
+        ({}, False),
+        (observed(Get("/health"), Answer(200, {"checks": {}}), "data-vault/api-1"), False),
+    ],
+)
+def test_what_nobody_read_proves_no_absence(seen: dict[tuple[str, str], Observation], looked: bool) -> None:
+    assert absence.looked(WITHOUT, seen) is looked

@@ -342,6 +342,58 @@ def test_a_name_that_hides_another_is_refused(tmp_path: Path, name: str, said: s
     assert said in problems(tmp_path, two_copies("", OTHER).replace("'api-2'", f"'{name}'"))
 
 
+PARTS = HEAD + "[systems.config-manager.components]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "database = { kind = 'postgres', url = 'postgresql://h/d' }",
+            "postgres to be called postgres, where the",
+        ),
+        ("redsi = { kind = 'redis', url = 'redis://h' }", "to be called redis, where the statements of config-manager"),
+        ("redis = { kind = 'postgres', url = 'postgresql://h/d' }", 'redis.kind: expected "redis", as the statements'),
+        (
+            "api = { metrics = 'http://m', instances = [{ name = 'a', url = 'http://a' }] }",
+            "api.metrics: expected it at each of the instances",
+        ),
+        ("api = { url = 'http://a', ports = { http = 8080 } }", "api.ports: expected no ports where the platform is"),
+        ("postgres = 'postgresql://u:hunter22@h/d'", "components.postgres: "),
+        (
+            "prometheus = { kind = 'prometheus', url = 'http://p', ports = {} }",
+            "prometheus.ports: unknown key",
+        ),
+    ],
+)
+def test_what_nobody_would_look_at_is_told(tmp_path: Path, text: str, said: str) -> None:
+    shown = problems(tmp_path, f"{PARTS}{text}\n")
+    assert said in shown
+    assert "hunter22" not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[lab]\nsystems = ['config-manager']\n[process]\nmarkr = '/x'\n",
+        "[process]\nmarkr = '/x'\n[systems.config-manager]\n",
+    ],
+)
+def test_the_platforms_table_is_checked_wherever_its_systems_come_from(tmp_path: Path, text: str) -> None:
+    assert 'markr: unknown key (did you mean "marker"?)' in problems(tmp_path, HEAD + text)
+
+
+def test_a_table_that_is_none_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    text = "name = 'x'\nplatform = 'compose'\n[compose]\nproject = 'p'\n[systems.config-manager]\ncompose = 'x'\n"
+    assert "systems.config-manager.compose: " in problems(tmp_path, text)
+
+
+def test_two_instances_that_are_found_alike_are_one(tmp_path: Path) -> None:
+    one = "component = 'api'\nport = 8080\nreturns_within_s = 3\n"
+    table = "".join(f"[systems.config-manager.process.instances.api-{number}]\n{one}" for number in (1, 2))
+    assert "api-2: expected a value of its own for each component, found port 8080" in problems(tmp_path, HEAD + table)
+
+
 SYSTEMD = """name = "x"
 platform = "systemd"
 [systemd]

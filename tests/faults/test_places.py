@@ -552,3 +552,29 @@ def test_each_platform_tells_its_places_apart(monkeypatch: pytest.MonkeyPatch) -
     assert on("compose", ComposeProject("a", host="tcp://one:2376", services={"api": "another"})) == first[0]
     assert on("systemd", SystemdHost("a", {"vault": "vault"})) == first[3]
     assert on("kubernetes", Cluster("a", components={"api": Workload("a", "deployments/vault")})) == first[5]
+
+
+def in_namespaces(namespace: str, **components: str) -> System:
+    found = {name: Workload(there, f"deployments/{name}") for name, there in components.items()}
+    return System("shop", Place("kubernetes", Cluster(namespace, components=found)))
+
+
+@pytest.mark.parametrize(
+    ("system", "names"),
+    [
+        (in_namespaces("app"), {"api": "shop", "postgres": "shop"}),
+        (in_namespaces("app", api="app", postgres="app"), {"api": "shop", "postgres": "shop"}),
+        (in_namespaces("app", postgres="db"), {"api": "shop.api", "postgres": "shop.postgres"}),
+        (in_namespaces("app", api="other"), {"api": "shop.api"}),
+        (
+            in_namespaces("app", postgres="db", redis="cache"),
+            {"api": "shop.api", "postgres": "shop.postgres", "redis": "shop.redis"},
+        ),
+    ],
+)
+def test_each_component_is_held_where_it_is(system: System, names: dict[str, str]) -> None:
+    for component, name in names.items():
+        spot = spot_of(system, component)
+        assert spot.name == name
+        assert spot.place == platform_of(system).place(component)
+    assert spot_of(system) == spot_of(system, "api")

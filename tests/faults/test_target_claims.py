@@ -210,3 +210,35 @@ def test_a_record_on_a_target_does_not_choose_what_runs_on_this_machine(memory: 
     assert "it lies on memory and leads to platform process" in report.rows[0].text
     assert not started.exists()
     assert memory.document.records
+
+
+def test_a_record_of_an_unknown_system_is_undone_at_the_target_that_keeps_it_and_nowhere_else() -> None:
+    from drillbook.faults.claims.records import Leftover  # noqa: PLC0415 - of this test alone
+    from drillbook.faults.recover import _on_our_way  # noqa: PLC0415 - as above
+
+    address: dict[str, Json] = {"system": "config-manager", "platform": "systemd", "host": "far", "units": {"api": "a"}}
+    planted: dict[str, Json] = {
+        "system": "ghost",
+        "platform": "systemd",
+        "host": "local",
+        "units": {"x": "anything"},
+        "names": ["x"],
+    }
+    record = dataclasses.replace(RECORD, undo=Undo("instances.start", planted))
+    keeps = Memory()
+    found = _on_our_way(Leftover(Path("0a0b"), record), record, TargetClaim(keeps, address, "t", Path("l")), {})
+    assert found.record is not None
+    assert found.record.undo.data == {**address, "system": "ghost", "names": ["x"]}
+
+
+def test_the_way_of_another_machine_leaves_nothing_in_ours() -> None:
+    from drillbook.faults.claims.records import Leftover  # noqa: PLC0415 - as above
+    from drillbook.faults.recover import _on_our_way  # noqa: PLC0415 - as above
+
+    theirs_way: dict[str, Json] = {"system": "s", "platform": "systemd", "host": "h", "ssh_config": "/builds/ci/ssh"}
+    record = dataclasses.replace(RECORD, undo=Undo("instances.start", {**theirs_way, "names": ["a"], "before": {}}))
+    keeps = Memory()
+    ours: dict[str, Json] = {"system": "s", "platform": "systemd", "host": "h", "units": {"a": "a"}}
+    found = _on_our_way(Leftover(Path("0a0b"), record), record, TargetClaim(keeps, {}, "t", Path("l")), {"s": ours})
+    assert found.record is not None
+    assert found.record.undo.data == {**ours, "names": ["a"], "before": {}}

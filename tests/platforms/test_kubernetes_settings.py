@@ -40,9 +40,25 @@ PORTS = "[systems.config-manager.components.api]\nports = { http = 8080 }\n"
 
 
 def test_without_a_table_nobody_knows_where_the_pods_are(tmp_path: Path) -> None:
-    system = load(write(tmp_path, PORTS)).systems["config-manager"]
+    with pytest.raises(BadEnvironment, match=r"systems\.config-manager\.kubernetes: missing; it says where"):
+        load(write(tmp_path, PORTS))
+    lab = '[lab]\nsystems = ["config-manager"]\n'  # which is still to bring it
+    system = load(write(tmp_path, lab + PORTS)).systems["config-manager"]
     assert system.place.settings is None
     assert not system.api.discovered
+
+
+@pytest.mark.parametrize(
+    ("api", "told"),
+    [
+        ('url = "http://x"\n', "components.api.ports: missing; it says where the replicas listen"),
+        ("ports = { metrics = 9090 }\n", "components.api.ports.http: missing"),
+        ('url = "http://x"\nthrough = "platform"\nports = { http = 1 }\n', "api.through: expected no way through"),
+    ],
+)
+def test_a_file_by_which_nobody_would_look_at_the_pods_is_an_error(tmp_path: Path, api: str, told: str) -> None:
+    with pytest.raises(BadEnvironment, match=told):
+        load(write(tmp_path, f"{NAMED}[systems.config-manager.components.api]\n{api}"))
 
 
 def test_a_system_has_a_table_of_its_own_above_the_files(tmp_path: Path) -> None:
@@ -63,7 +79,7 @@ components = { postgres = { workload = "statefulsets/postgres", namespace = "dat
 
 def test_instances_that_are_named_are_not_discovered(tmp_path: Path) -> None:
     named = '[[systems.config-manager.components.api.instances]]\nname = "public"\nurl = "http://config.example.com"\n'
-    assert not load(write(tmp_path, NAMED + PORTS + named)).systems["config-manager"].api.discovered
+    assert not load(write(tmp_path, NAMED + named)).systems["config-manager"].api.discovered
 
 
 def test_an_address_for_users_stands_beside_the_pods_and_does_not_replace_them(tmp_path: Path) -> None:

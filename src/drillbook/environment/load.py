@@ -15,9 +15,10 @@ from ..tables import BadEnvironment, Resolver, nearest
 from ..tables.problems import from_validation
 from .absent import not_absent
 from .apart import not_apart
+from .effects import without_effect
 from .outside import not_from_outside
 from .settings import DisruptionSettings, EnvironmentFile, LoadSettings
-from .systems import Tables, system_of, tables_of, unused_tls_in
+from .systems import Tables, system_of, tables_of, unknown_in, unused_tls_in
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -102,10 +103,15 @@ def load(
         BadEnvironment: with every problem found, before anything is contacted.
     """
     labs = _labs_below([_read(one) for one in lab_environments])
-    raw = _spread(_read(path), labs.get("systems", {}))
+    given = _read(path)
+    raw = _spread(given, labs.get("systems", {}))
     for table, below in labs.items():
         raw = {**raw, table: _merged(below, raw.get(table, {}))}
     file, tables = _checked(raw, path)
+    if not file.systems and isinstance(shared := given.get(file.platform), dict):
+        wrong = unknown_in(shared, file.platform)
+        if wrong:
+            raise BadEnvironment(path, wrong)
     resolver = Resolver(path.parent)
     for proxy in outbound.proxies():
         for text in (proxy.password, *proxy.headers.values()):
@@ -115,6 +121,7 @@ def load(
         *tables.problems,
         *unused_tls_in(tables),
         *not_apart(tables),
+        *without_effect(tables),
         *not_from_outside(file, tables),
         *not_absent(file),
     ]
@@ -156,7 +163,7 @@ def _spread(raw: dict[str, Any], of_labs: Iterable[str]) -> dict[str, Any]:
     shared = raw[platform]
     names = {**{name: {} for name in of_labs}, **systems}
     spread = {
-        name: {**one, platform: _merged(shared, one.get(platform, {}))} if isinstance(one, dict) else one
+        name: {**one, platform: _above(shared, one.get(platform, {}))} if isinstance(one, dict) else one
         for name, one in names.items()
     }
     return {**{key: value for key, value in raw.items() if key != platform}, "systems": spread}
@@ -226,6 +233,10 @@ def _labs_below(labs: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
             for name in lab.get("systems", {}):
                 found["systems"][name] = {platform: lab[platform], **found["systems"][name]}
     return found
+
+
+def _above(shared: dict[str, Any], own: Any) -> Any:
+    return _merged(shared, own) if isinstance(own, dict) else own
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..platforms import sees_from_outside
 from ..tables import HttpTable
+from .systems import MAIN
 
 if TYPE_CHECKING:
     from ..tables import ComponentTable
@@ -20,8 +21,8 @@ def not_from_outside(file: EnvironmentFile, tables: Tables) -> list[str]:
     where = f'platform = "{file.platform}"'
     problems = [f"lab: expected no lab beside {where}; a lab runs on a platform"] if file.lab else []
     for name, components in tables.components.items():
-        if not any(_has_address(one) for one in components.values()):
-            problems.append(f"systems.{name}.components.api.url: missing; {where} sees nothing that has no address")
+        if not _has_address(components.get(MAIN)):
+            problems.append(f"systems.{name}.components.{MAIN}.url: missing; {where} sees nothing that has no address")
         problems += [
             f"systems.{name}.components.{part}.through: expected an address that can be reached from here; "
             f"{where} leads nowhere"
@@ -31,5 +32,5 @@ def not_from_outside(file: EnvironmentFile, tables: Tables) -> list[str]:
     return problems
 
 
-def _has_address(table: ComponentTable) -> bool:
+def _has_address(table: ComponentTable | None) -> bool:
     return isinstance(table, HttpTable) and (table.url is not None or bool(table.instances))

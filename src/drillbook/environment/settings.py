@@ -39,8 +39,8 @@ class SystemSettings(Strict):
     version: str | Reference | None = None
     absent: tuple[str, ...] = ()
     """Optional components that this environment does not have."""
-    data_dir: Path = Path("/var/lib")
-    """Whose disk a deploy needs room on."""
+    data_dir: Path | None = None
+    """Whose disk a deploy needs room on; None for the one that the runbook names."""
     components: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """By name; each is held by the table of its kind."""
     preflight: PreflightSettings = Field(default_factory=PreflightSettings)

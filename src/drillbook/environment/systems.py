@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from .. import kinds, platforms
+from .. import catalogue, kinds, platforms
 from ..model import Component, Instance, Place, Preflight, System
-from ..tables import ComponentTable, HttpTable, Strict, nearest
+from ..tables import ComponentTable, HttpTable, PageTable, Strict, nearest
 from ..tables.access import access, tls_above, unused_tls
 from ..tables.problems import from_validation
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from .settings import EnvironmentFile, SystemSettings
 
 M = TypeVar("M", bound=Strict)
-_MAIN = "api"
+MAIN = "api"
+"""The component that users come to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,11 @@ def tables_of(file: EnvironmentFile, of_platform: Mapping[str, Any]) -> Tables:
         name: _components(settings.components, f"systems.{name}.components", problems)
         for name, settings in file.systems.items()
     }
-    places = {name: _place(of_platform.get(name), name, file.platform, problems) for name in file.systems}
+    of_labs = file.lab.systems if file.lab else ()
+    places = {
+        name: _place(of_platform.get(name), name, file.platform, problems, by_lab=name in of_labs)
+        for name in file.systems
+    }
     return Tables(components, places, tuple(problems), file.platform)
 
 
@@ -67,11 +73,23 @@ def _component(table: dict[str, Any], key: str, problems: list[str]) -> Componen
     return _held(kind.table, table, key, problems)
 
 
-def _place(table: Any, system: str, platform: str, problems: list[str]) -> Strict | None:
-    border = platforms.border_of(platform)
-    if table is None:
-        return None if border.needs_table else _held(border.table, {}, f"systems.{system}.{platform}", problems)
-    return _held(border.table, table, f"systems.{system}.{platform}", problems)
+def _place(table: Any, system: str, platform: str, problems: list[str], *, by_lab: bool) -> Strict | None:
+    """Return the platform's table of a system, None where it is missing or a lab is still to bring it."""
+    border, key = platforms.border_of(platform), f"systems.{system}.{platform}"
+    if table is not None:
+        return _held(border.table, table, key, problems)
+    if not border.needs_table:
+        return _held(border.table, {}, key, problems)
+    if not by_lab:
+        problems.append(f"{key}: missing; it says where the system is, here or as [{platform}] for all of the file")
+    return None
+
+
+def unknown_in(table: dict[str, Any], platform: str) -> list[str]:
+    """Return what is wrong with the file's own table of its platform, which the systems of labs are to stand above."""
+    problems: list[str] = []
+    _held(platforms.border_of(platform).table, table, platform, problems)
+    return [problem for problem in problems if ": missing;" not in problem]
 
 
 def _held(model: type[M], table: Any, key: str, problems: list[str]) -> M | None:
@@ -93,15 +111,15 @@ def system_of(name: str, settings: SystemSettings, file: EnvironmentFile, tables
         part: _noun(part, table, f"systems.{name}.components.{part}", resolver, discovers=discovers)
         for part, table in parts.items()
     }
-    main = components.get(_MAIN)
+    main = components.get(MAIN)
     limit = None if main is None else main.access.max_rps
     return System(
         name=name,
         place=place,
         components=components,
-        main=_MAIN,
+        main=MAIN,
         absent=frozenset(settings.absent),
-        data_dir=settings.data_dir,
+        data_dir=settings.data_dir or Path(catalogue.parts(name).data_dir or "/var/lib"),
         preflight=Preflight(
             ports=settings.preflight.ports,
             resolve=settings.preflight.resolve,
@@ -123,10 +141,13 @@ def _place_of(name: str, tables: Tables, resolver: Resolver) -> Place:
 def _noun(name: str, table: ComponentTable, key: str, resolver: Resolver, *, discovers: bool) -> Component:
     """Return a component as its table describes it."""
     kind = kinds.find(table.kind)
+    if isinstance(table, PageTable):
+        asked = replace(access(table, resolver, key), key=key)
+        return Component(name, table.kind, table.url, asked, table.through, settings=table)
     if not isinstance(table, HttpTable):
         url = resolver.address(getattr(table, "url", None), f"{key}.url", kind.unusable)
         return Component(name, table.kind, url, through=table.through, settings=table)
-    asked = replace(access(table, resolver, key), key=None if name == _MAIN else key)
+    asked = replace(access(table, resolver, key), key=None if name == MAIN else key)
     page = None if table.metrics_access is None else access(table.metrics_access, resolver, f"{key}.metrics_access")
     found = Component(
         name,
@@ -167,8 +188,11 @@ def unused_tls_in(tables: Tables) -> list[str]:
     problems: list[str] = []
     for system, components in tables.components.items():
         for name, table in components.items():
+            key = f"systems.{system}.components.{name}"
             if isinstance(table, HttpTable):
-                problems += _unused(table, f"systems.{system}.components.{name}")
+                problems += _unused(table, key)
+            elif isinstance(table, PageTable):
+                problems += unused_tls(table.tls, [table.url], key)
     return problems
 
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     Data = Mapping[str, Json]
 
 
+OF_THE_FAULT = frozenset({"names", "component", "replicas", "lands_within_s", "before", "within_s"})
+"""What the data of an undo have of the fault itself; all the rest is the way to the target."""
+
+
 def address_of(system: System, *, pin: Iterable[str] = ()) -> dict[str, Json]:
     """Return where a system's instances are reached, with absolute paths and without secrets.
 

@@ -17,7 +17,7 @@ from ..platforms import PlatformRefused
 from ..polling import TimedOut, wait_until
 from ..redaction import Redactor
 from . import families as _families
-from .address import address_of
+from .address import OF_THE_FAULT, address_of
 from .claims.places import places_of
 from .claims.records import (
     Held,
@@ -162,11 +162,15 @@ def _on_our_way(
 
     Whoever can write to a target must not choose what is done on this machine.
     """
-    way = ways.get(str(record.undo.data.get("system")))
-    if way is None and record.undo.data.get("platform") != on_target.address.get("platform"):
-        problem = f"it lies on {on_target.keeps.place} and leads to platform {record.undo.data.get('platform')}"
+    data = record.undo.data
+    way = ways.get(str(data.get("system")))
+    if way is None and data.get("platform") != on_target.address.get("platform"):
+        problem = f"it lies on {on_target.keeps.place} and leads to platform {data.get('platform')}"
         return replace(leftover, record=None, problem=problem)
-    undo = replace(record.undo, data={**record.undo.data, **(way or {})})
+    if way is None:  # of a system that the file does not describe: at this very target, and nowhere else
+        way = {**on_target.address, "system": data.get("system")}
+    own = {key: value for key, value in data.items() if key in OF_THE_FAULT}
+    undo = replace(record.undo, data={**way, **own})
     return replace(leftover, record=replace(record, undo=undo))
 
 

@@ -65,7 +65,18 @@ def note_seen(gate: Gate, seen: Mapping[Key, Observation]) -> None:
     assert gate.environment is not None
     for system in witnesses(gate):
         there = absence.seen_all_the_same(gate.environment.systems[system], seen)
+        looked = absence.looked(gate.environment.systems[system], seen)
         for statement, one in gate.not_judged.items():
+            if statement[0] == system and one.absent and not looked:
+                note(
+                    gate,
+                    statement,
+                    expected=f"{' and '.join(one.absent)} absent, as systems.{system}.absent declares",
+                    observed="nothing was read that would show it: neither the health document nor the platform's list",
+                    source=f"systems.{system}.absent",
+                    hint="see that the health document can be read",
+                )
+                continue
             found = next((name for name in one.absent if name in there), None)
             if statement[0] == system and found is not None:
                 note(

@@ -194,25 +194,31 @@ class Nodes(ClusterProbe[NodeList]):
 
 @dataclass(frozen=True)
 class Workload(ClusterProbe[WorkloadState]):
-    """A Deployment or StatefulSet by name."""
+    """The controller of a component, as the environment names it."""
 
-    kind: str
-    name: str
+    component: str
     reading: ClassVar[type[WorkloadState]] = WorkloadState
 
     def command(self, cluster: Cluster) -> str:
         """Return the command."""
-        return f"get {self.kind}/{self.name} -n {cluster.namespace}"
+        found = cluster.components.get(self.component)
+        return f"get {(found and found.path) or self.component} -n {cluster.namespace_of(self.component)}"
 
     def read(self, api: Api) -> WorkloadState:
-        """Read its specification and status."""
-        found = api.get(api.path(self.kind, self.name, group="apps"))
+        """Read its specification and status. Raises CannotObserve where the environment names none."""
+        workload = api.cluster.components.get(self.component)
+        if workload is None or workload.path is None:
+            raise CannotObserve(
+                f"no workload is named for {self.component}",
+                hint=f'set {self.component} = {{ workload = "deployments/NAME" }} under kubernetes.components',
+            )
+        found = api.get(api.at(workload.namespace).path(workload.kind, workload.name, group="apps"))
         if found is None:
-            return WorkloadState(self.name, found=False)
+            return WorkloadState(workload.name, found=False)
         status = found.get("status") or {}
         conditions = {one["type"]: one for one in status.get("conditions") or []}
         return WorkloadState(
-            self.name,
+            workload.name,
             found=True,
             wanted=int(found["spec"].get("replicas", 1)),
             replicas=int(status.get("replicas", 0)),

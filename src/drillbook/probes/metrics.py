@@ -55,7 +55,7 @@ class Metrics(ReadingProbe[Exposition]):
         if url is None:
             raise CannotObserve(
                 "the environment names no metrics address",
-                hint=f"set metrics for {target.name} under systems.{target.system.name}.api",
+                hint=f"set metrics for {target.name} under systems.{target.system.name}.components.api",
             )
         assert target.instance is not None
         if self.after is not None and target.instance.url:

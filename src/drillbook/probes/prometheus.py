@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 from .. import clock
 from ..kinds import Kind
 from ..model import CannotObserve, Instance, Json, System, Target
-from ..tables import HttpTable
+from ..tables import PageTable
 from .base import ReadingProbe
 from .blindness import unnamed
 from .http import Answer, request
 from .reach import address_of, named, reached
 
-KIND = Kind("prometheus", HttpTable, port=9090, stands_for="the monitoring")
+KIND = Kind("prometheus", PageTable, port=9090, stands_for="the monitoring")
 _PATH = "/api/v1/targets?state=active"
 _OK = 200
 _SAID = 200

@@ -58,6 +58,8 @@ def counts(summary: Summary) -> str:
 
 def how_much(summary: Summary) -> str:
     """Return ``38 of 97 judged``: how much of what was selected somebody has come to a verdict on."""
+    if not summary.selected:  # a journal of before does not say what was selected
+        return f"{summary.judged} judged"
     return f"{summary.judged} of {summary.of} judged"
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 
+_FEW_WORDS = frozenset({"literal_error", "enum", "bool_parsing", "float_parsing", "int_parsing"})
 _REFERENCE = 'expected a text, or where to find it: { env = "NAME" } or { file = "path" }'
 
 
@@ -57,9 +58,11 @@ def _lower(message: str) -> str:
 
 
 def _shown(value: Any, problem: str) -> str:
-    """Show what was found; a text that our own rules refused may be a secret and is never shown."""
+    """Show what was found; a text may be a secret, and is shown only where one of a few words was expected."""
     if isinstance(value, str):
-        return f"a text of {len(value)} characters" if problem == "value_error" else f'"{value}"'
+        return f'"{value}"' if problem in _FEW_WORDS else f"a text of {len(value)} characters"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
     if isinstance(value, dict):
         return f"a table with {', '.join(map(str, value)) or 'nothing in it'}"
     return repr(value)

@@ -142,6 +142,12 @@ class HttpTable(ComponentTable, AccessTable):
         return self
 
 
+class PageTable(ComponentTable, AccessTable):
+    """A component that is asked over HTTP at one address."""
+
+    url: Http
+
+
 class DatabaseTable(ComponentTable):
     """A component with an address of its own scheme, login and all."""
 

@@ -44,18 +44,24 @@ class Spot:
 def spots_of(system: System) -> tuple[Spot, ...]:
     """Return a system's places, each with what of it is there; contacts nothing."""
     platform = platform_of(system)
+    if not platform.components():
+        return (Spot(system),)
     groups: dict[str, list[str]] = {}
-    for component in platform.components():
+    for component in dict.fromkeys((system.main, *platform.components())):
         groups.setdefault(platform.place(component), []).append(component)
-    if len(groups) < len(("one", "another")):
+    if list(groups) == [platform.place()]:
         return (Spot(system),)
     return tuple(Spot(system, tuple(sorted(components))) for components in groups.values())
 
 
 def spot_of(system: System, component: str | None = None) -> Spot:
     """Return the place of a component, of the main one for None."""
-    spots, wanted = spots_of(system), component or system.main
-    return next((spot for spot in spots if wanted in spot.components), spots[0])
+    spots = spots_of(system)
+    if len(spots) == 1 and not spots[0].components:
+        return spots[0]
+    wanted = component or system.main
+    place = platform_of(system).place(wanted)
+    return next((spot for spot in spots if spot.place == place), Spot(system, (wanted,)))
 
 
 def together_with(spot: Spot, systems: Iterable[System]) -> tuple[Spot, ...]:

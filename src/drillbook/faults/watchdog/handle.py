@@ -297,7 +297,7 @@ def _hang_up(process: subprocess.Popen[bytes]) -> None:
 
 def _spawn(lock_fd: int, log: Path) -> subprocess.Popen[bytes]:
     """Start the watchdog in a session of its own, with nothing of ours open but its pipes and the lock."""
-    package = str(Path(__file__).resolve().parents[2])
+    package = str(Path(__file__).resolve().parents[3])
     inherited = [str(Path(part).absolute()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     with _opened(log) as errors:
         return subprocess.Popen(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .haproxy import Server
 
 _NOTICED_S = 5.0
-_HINT = "check balancer under [compose], and that HAProxy has a stats socket of level admin there"
+_HINT = "check balancers under [compose], and that HAProxy has a stats socket of level admin there"
 
 
 class Entry:

@@ -76,9 +76,16 @@ def _read(data: Data) -> ComposeProject:
     return ComposeProject(
         text(data, "project"),
         host=maybe_text(data, "engine"),
-        services=texts(data, "services") if "services" in data else {},
-        balancers=texts(data, "balancers") if "balancers" in data else {},
+        services=_by_component(data, "services", "service"),
+        balancers=_by_component(data, "balancers", "balancer"),
     )
+
+
+def _by_component(data: Data, key: str, before: str) -> dict[str, str]:
+    """Return a table by component; a version before had one value, for the API."""
+    if key in data:
+        return texts(data, key)
+    return {"api": text(data, before)} if data.get(before) is not None else {}
 
 
 BORDER = Border(

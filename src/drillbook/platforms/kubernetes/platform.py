@@ -277,14 +277,21 @@ class KubernetesPlatform:
         return api_of(self._where)
 
     def _at(self, api: Api, pod: str) -> Api:
-        """Return the connection in a pod's namespace; where the system has several, they are looked through."""
+        """Return the connection in a pod's namespace; where the system has several, they are looked through.
+
+        Raises:
+            CannotObserve: they cannot be read, or several have a pod of this name, so that another might be meant.
+        """
         components = api.cluster.components
         if len({one.namespace for one in components.values()} | {api.cluster.namespace}) == 1:
             return api
-        found = (
+        found = {
             one.namespace for name, one in components.items() if any(_name(row) == pod for row in self._pods(name))
-        )
-        return api.at(next(found, api.cluster.namespace))
+        }
+        if len(found) > 1:
+            there = " and ".join(sorted(found))
+            raise CannotObserve(f"there is a pod {pod} in {there}", hint="give the workloads names that differ")
+        return api.at(next(iter(found), api.cluster.namespace))
 
     def _acting_on(self, pod: str) -> Api:
         """Return the connection with the rights to break things, in a pod's namespace. Raises PlatformRefused."""

@@ -140,6 +140,8 @@ def _read(data: Data) -> Cluster:
 
 
 def _workload(name: str, found: Json) -> Workload:
+    if isinstance(found, str):
+        raise BadPlace(f"it is of a version before, which found {name} by its label {found}: undo it with that one")
     if not isinstance(found, dict):
         raise BadPlace(f"expected components.{name} to be a table, got {found!r}")
     path = maybe_text(found, "workload")

@@ -75,4 +75,14 @@ def _read(data: Data) -> ProcessSettings:
         raise BadPlace(f"expected how the processes are found: {error}") from None
 
 
-BORDER = Border(ProcessTable, _settings, _read, needs_table=False)
+def _twice(table: ProcessTable, key: str) -> list[tuple[str, str]]:
+    """Return what finds each instance: two that are found by the same are one that is looked at twice."""
+    return [(f"{key}.instances.{name}", _finder(one)) for name, one in table.instances.items()]
+
+
+def _finder(one: FoundTable) -> str:
+    by = one.found()
+    return f"port {by.port}" if by.port is not None else str(by.pid_file) if by.pid_file is not None else by.words()
+
+
+BORDER = Border(ProcessTable, _settings, _read, _twice, needs_table=False)
