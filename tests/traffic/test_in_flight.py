@@ -69,6 +69,21 @@ def test_an_answer_that_never_comes_is_dropped_in_bounded_time(target: Range) ->
     assert len(in_flight.dropped) == 2
 
 
+def test_an_error_beside_them_ends_them_at_once(target: Range) -> None:
+    target.set(delay_s=30)
+    began = time.monotonic()
+    in_flight = slow_requests(target.service, "/echo", body=BODY, seconds=0.3, count=2)
+
+    def fail() -> None:
+        time.sleep(0.5)
+        raise ValueError("beside")
+
+    with pytest.raises(ValueError, match="beside"), in_flight:
+        fail()
+    assert time.monotonic() - began < 2
+    assert [found.reason for found in in_flight.dropped] == ["abandoned by us"] * 2
+
+
 def test_nothing_in_flight_is_an_error_before_anything_is_stopped(target: Range) -> None:
     target.kill()
     with (
@@ -103,8 +118,8 @@ def talk() -> Iterator[Talk]:
                 with server.accept()[0] as client, contextlib.suppress(OSError):
                     got = client.recv(65536)
                     client.sendall(before)
-                    while waits and not got.endswith(b"0123456789"):
-                        got += client.recv(65536)
+                    while waits and not got.endswith(b"0123456789") and (piece := client.recv(65536)):
+                        got += piece
                     client.sendall(after)
                     client.recv(1)
 

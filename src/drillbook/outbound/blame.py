@@ -54,11 +54,6 @@ def blame_proxys_answer(proxy: Proxy | None, url: str, status: int, headers: Map
         raise failed
 
 
-def unreached(proxy: Proxy | None, error: OSError) -> OSError:
-    """Return why there is no connection, with the proxy that was on the way."""
-    return error if proxy is None else OSError(f"by way of the proxy {proxy.shown}: {error}")
-
-
 def blame_us(access: Access, error: Exception) -> None:
     """Raise CannotObserve when a handshake failed by what we showed or expected, not by what any user is shown."""
     refused = refusal(error)

@@ -14,11 +14,12 @@ from yarl import URL
 from .. import outbound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterable, Mapping
 
     from ..outbound import Proxy
     from .service import Address
 
+    _Body = bytes | AsyncIterable[bytes]
 _NAMES_LIVE_S = 1
 """How long an address is remembered for a name: a failover by DNS must be seen when it happens."""
 
@@ -52,6 +53,8 @@ class Reply:
     url: int
     status: int | None = None
     body: bytes = b""
+    why: str = ""
+    """What broke, where there was no answer."""
 
 
 class Client:
@@ -61,7 +64,14 @@ class Client:
     request. The latency therefore includes connecting.
     """
 
-    def __init__(self, address: Address, *, timeout_s: float, connect_timeout_s: float) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        timeout_s: float,
+        connect_timeout_s: float,
+        response_class: type[aiohttp.ClientResponse] = aiohttp.ClientResponse,
+    ) -> None:
         self._address = address
         self._timeout_s = timeout_s
         self._preferred = 0
@@ -74,6 +84,7 @@ class Client:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            response_class=response_class,
         )
         # aiohttp sends GET and DELETE a second time when the first was reset, and has no public switch for it (10790).
         self._session._retry_connection = False  # noqa: SLF001 - a test counts the connections
@@ -85,7 +96,7 @@ class Client:
         await self._session.close()
 
     async def send(
-        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self, method: str, path: str, *, body: _Body | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
         """Send one request to the first address that takes a connection, and read the whole answer."""
         at = self._preferred
@@ -98,11 +109,11 @@ class Client:
                         self._preferred = at if step else self._preferred
                         break
         except TimeoutError:
-            return Reply(Kind.TIMEOUT, at)
+            return Reply(Kind.TIMEOUT, at, why=f"no whole answer in {self._timeout_s:g} s")
         return reply
 
     async def _try(
-        self, at: int, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
+        self, at: int, method: str, path: str, body: _Body | None, headers: Mapping[str, str] | None
     ) -> Reply:
         url, proxy = URL(self._address.urls[at] + path), self._address.proxies[at]
         try:
@@ -111,24 +122,24 @@ class Client:
             ) as response:
                 outbound.blame_proxys_answer(proxy, str(url), response.status, response.headers)
                 return Reply(Kind.ANSWERED, at, response.status, await response.read())
+        except aiohttp.ClientConnectorCertificateError as error:  # first: up to aiohttp 3.13 it has no os_error
+            return Reply(Kind.UNREACHED, at, why=_why(error))
         except aiohttp.ClientConnectorError as error:
             if error.os_error.errno in _OUR_OWN_FAULT:
                 raise
             reached = not isinstance(error, _AT_THE_PROXY)
             outbound.blame_proxy(proxy, str(url), reached=reached, through=True, why=error.os_error.strerror)
             refused = isinstance(error.os_error, ConnectionRefusedError)
-            return Reply(Kind.REFUSED if refused else Kind.UNREACHED, at)
-        except aiohttp.ConnectionTimeoutError:
+            return Reply(Kind.REFUSED if refused else Kind.UNREACHED, at, why=_why(error))
+        except aiohttp.ConnectionTimeoutError as error:
             # For https it may have been the service behind the tunnel.
             outbound.blame_proxy(proxy, str(url), reached=url.scheme == "https", through=True, why=None)
-            return Reply(Kind.UNREACHED, at)
-        except aiohttp.ClientConnectorCertificateError:
-            return Reply(Kind.UNREACHED, at)
+            return Reply(Kind.UNREACHED, at, why=_why(error))
         except aiohttp.ClientHttpProxyError as error:
             outbound.blame_proxy(proxy, str(url), reached=True, through=False, why=error.status)
-            return Reply(Kind.UNREACHED, at)
-        except aiohttp.ClientError:
-            return Reply(Kind.RESET, at)
+            return Reply(Kind.UNREACHED, at, why=_why(error))
+        except aiohttp.ClientError as error:
+            return Reply(Kind.RESET, at, why=_why(error))
 
     def _between(self, proxy: Proxy | None, url: URL, headers: Mapping[str, str] | None) -> dict[str, Any]:
         """Return headers and proxy: its login goes with CONNECT for https, and with the request itself for http.
@@ -142,3 +153,9 @@ class Client:
         if url.scheme == "https":
             return {"headers": own, "proxy": proxy.shown, "proxy_headers": proxy.headers}
         return {"headers": {**own, **proxy.headers}, "proxy": proxy.shown}
+
+
+def _why(error: aiohttp.ClientError) -> str:
+    """Return what broke, in the words of the system rather than of aiohttp."""
+    cause = error.__cause__ or error
+    return f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
