@@ -37,7 +37,7 @@ def lab(row: Mapping[str, Any]) -> Iterator[Path]:
             tell(planted.environment, do="stop", name=name, grace_s=5)
         if name := row.get("remove_log"):
             facts = tomllib.loads(planted.environment.read_text("utf-8"))
-            instances = facts["systems"]["config-manager"]["api"]["instances"]
+            instances = facts["systems"]["config-manager"]["components"]["api"]["instances"]
             Path(next(one["log"] for one in instances if one["name"] == name)).unlink()
         yield planted.environment
     finally:

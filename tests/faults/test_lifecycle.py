@@ -293,7 +293,7 @@ def test_names_that_cannot_be_hit_are_refused_with_what_there_is(target: Range) 
     target.keeper.kill("api-1")
     with pytest.raises(PlatformRefused, match="api-1 is exited already"):
         KillInstance.of(target.system, "api-1")
-    with pytest.raises(PlatformRefused, match="control socket"):
+    with pytest.raises(CannotObserve, match="names no process"):
         KillInstance.of(replace(target.system, place=Place("process")), "api-1")
 
 
@@ -375,11 +375,12 @@ def test_a_forgotten_session_is_ended_by_the_interpreters_exit(
     program = f"""
 from pathlib import Path
 from drillbook import environment as environments
-from drillbook.faults import FaultSession, KillInstance
+from drillbook.faults import FaultSession, KillInstance, spot_of
 from drillbook.journal import Journal
 from drillbook.redaction import Redactor
 environment = environments.load(Path({str(environment.path)!r}))
-session = FaultSession.open(environment, "lab", "config-manager", journal=Journal(Path({str(run)!r}), Redactor()))
+spot = spot_of(environment.systems["config-manager"])
+session = FaultSession.open(environment, "lab", spot, journal=Journal(Path({str(run)!r}), Redactor()))
 session.prepare(KillInstance.of(environment.systems["config-manager"], "api-1")).inject()
 """
     done = subprocess.run([sys.executable, "-c", program], timeout=30, check=False, capture_output=True)
