@@ -355,7 +355,7 @@ def prepare(script: Script, environment: Environment) -> Sequence[Fault]:
     script.traffic.within(system.max_rps)
     try:
         faults = script.faults(system)
-    except (CannotObserve, PlatformRefused) as refused:
+    except PlatformRefused as refused:
         raise Refused(f"{refused.reason}; {refused.hint}") from None
     except CannotObserve as broken:
         raise Refused(f"{broken.reason}; {broken.hint}") from None
