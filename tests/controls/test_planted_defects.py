@@ -91,7 +91,8 @@ def test_a_preflight_defect_flips_exactly_what_it_names(name: str, platform: str
             overlay = row.get("environment", {})
             facts = {**facts, **overlay, "preflight": {**facts["preflight"], **overlay.get("preflight", {})}}
             environment = tmp_path / "planted.toml"
-            described = {"name": "planted", "platform": platform, "systems": {"config-manager": facts}}
+            where = {"compose": {"project": "planted"}} if platform == "compose" else {}
+            described = {"name": "planted", "platform": platform, **where, "systems": {"config-manager": facts}}
             environment.write_text(tomli_w.dumps(described))
             # The load of the machine that runs the tests is not ours to plant.
             return gate(environment, "-m", "preflight", "-k", "not cpu-load", reports=tmp_path / "reports")

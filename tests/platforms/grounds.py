@@ -44,7 +44,7 @@ MISSING: dict[str, dict[Any, str]] = {
         RollsBack: "no earlier version",
     },
     "compose": {RollsOut: "change them and run docker compose up", RollsBack: "keeps no earlier version"},
-    "systemd": {Scales: "a unit is one copy", RollsOut: "package manager", RollsBack: "no earlier version"},
+    "systemd": {Scales: "a unit is one replica", RollsOut: "package manager", RollsBack: "no earlier version"},
     "kubernetes": {
         Starts: "never started again",
         Pauses: "frozen through the API",
