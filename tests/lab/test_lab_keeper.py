@@ -248,24 +248,22 @@ def test_the_line_leads_to_an_environment_file_of_the_agreed_shape(lab: Lab) -> 
         "name": "lab",
         "platform": "process",
         "systems": {},
-        "mutations": {"allowed": True, "namespace": "drillbook"},
-        "disruption": {
-            "allowed": True,
-            "at_most": {"instances": 4, "share": 1.0},
-            "marker": str(lab.dir / "drillbook-marker"),
-        },
+        "disruption": {"allowed": True, "at_most": {"instances": 4, "share": 1.0}},
     }
     assert (lab.dir / "drillbook-marker").read_text(encoding="utf-8").split() == ["lab", "local"]
     assert system["version"] == "1.0.0"
-    assert system["process"]["control"] == lab.answer["control"]
+    marker = str(lab.dir / "drillbook-marker")
+    assert system["process"] == {"control": lab.answer["control"], "marker": marker}
+    assert system["mutations"] == {"allowed": True, "namespace": "drillbook"}
     assert Path(system["data_dir"]).is_dir()
-    assert [one["name"] for one in system["api"]["instances"]] == ["api-1", "api-2"]
-    for one in system["api"]["instances"]:
+    components = system["components"]
+    assert [one["name"] for one in components["api"]["instances"]] == ["api-1", "api-2"]
+    for one in components["api"]["instances"]:
         assert set(one) == {"name", "url", "metrics", "log"}
         assert (one["url"], one["log"]) == (rows[one["name"]]["address"], rows[one["name"]]["log"])
         assert "stub begins" in Path(one["log"]).read_text(encoding="utf-8")
     for name in ("postgres", "redis"):
-        assert set(system[name]["url"]) == {"file"}
+        assert (components[name]["kind"], set(components[name]["url"])) == (name, {"file"})
 
 
 def test_secrets_are_for_their_owner_and_in_no_command_line(lab: Lab) -> None:

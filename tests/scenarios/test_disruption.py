@@ -162,7 +162,7 @@ def test_an_objective_that_nobody_states_is_unknown(lab_environment: Path, tmp_p
 def test_the_abort_condition_ends_a_fault_early(environment: Path, tmp_path: Path) -> None:
     facts = tomllib.loads(environment.read_text())
     # One instance alone, so that killing it is an outage, and a condition that an outage breaks at once.
-    del facts["systems"]["config-manager"]["api"]["instances"][1:]
+    del facts["systems"]["config-manager"]["components"]["api"]["instances"][1:]
     facts["disruption"]["abort_when"] = {"bad_share": 0.1, "over_s": 1}
     environment.write_text(tomli_w.dumps(facts))
     done = disrupt(environment, CRASH, reports=tmp_path / "reports")
