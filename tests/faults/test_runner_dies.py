@@ -176,10 +176,9 @@ def test_a_dead_watchdog_is_succeeded_by_one_that_undoes(target: Range, run: Pat
     runner = Runner(target, run, "kill", "api-1")
     runners.append(runner)
     runner.heard("in effect")
-    first = runner.watchdog()
 
-    os.kill(first, signal.SIGKILL)
-    wait_until(lambda: runner.watchdog() != first, what="a successor", timeout_s=5)
+    os.kill(runner.watchdog(), signal.SIGKILL)
+    wait_until(lambda: len(told(run, "watchdog")) == 2, what="a successor, and the runner's word on it", timeout_s=10)
     since_s = runner.signal(signal.SIGKILL)
 
     until_nothing_left(target, since_s)

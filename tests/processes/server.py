@@ -38,6 +38,7 @@ def main() -> None:
             "env": dict(os.environ),
         }
         given.tell.write_text(json.dumps(found))
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell's background job, and all that it starts, ignores it
     signal.signal(signal.SIGTERM, signal.SIG_IGN if given.deaf else lambda *_: os._exit(0))
     time.sleep(given.after)
     listener = socket.create_server(("127.0.0.1", given.port))

@@ -44,7 +44,7 @@ def pytest_on(environment: Path, *arguments: str, reports: Path) -> Run:
         (("x", "x"), (), "nobody asked for disruption; add --disrupt lab"),
         (("x", "x"), ("--disrupt=prod",), "they must be the same"),
         (("[disruption]\nallowed = true", "[disruption]\nallowed = false"), ("--disrupt=lab",), "allows no disruption"),
-        (("marker = ", "marker = '/nonexistent' #"), ("--disrupt=lab",), "the target bears no marker"),
+        (("marker = ", "marker = '/nonexistent' #"), ("--disrupt=lab",), "the marker /nonexistent: No such file"),
         (('name = "lab"', 'name = "other"'), ("--disrupt=other",), "names lab, local, not other"),
         (("instances = 4", "instances = 0"), ("--disrupt=lab",), "at most 0 may be"),
         (("share = 1.0", "share = 0.4"), ("--disrupt=lab",), "at most 0.40 may be"),
