@@ -1,7 +1,7 @@
 """Is the gate as fast as it was? ``python benchmarks/against.py OLD_CHECKOUT [--pairs N]``.
 
-Brings up one lab and runs the smoke gate of this checkout and of the other in turn (A B A B ...), both with this
-interpreter and what is installed beside it; prints the median of the ratios, pair by pair. Exits 1 above the limit.
+Brings up a lab of each checkout, which writes its environment in the words of its time, and runs the two smoke gates in
+turn (A B A B ...), both with this interpreter and what is installed beside it; prints the median of the ratios, pair by pair. Exits 1 above the limit.
 Drillbook itself must not be installed there, or its entry point is loaded with both: ``PYTHONPATH=src python ...``.
 """
 
@@ -14,13 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from run import ROOT
 
+KEEP = """
 from drillbook import labs
-
-SYSTEM = "config-manager"
+lab = labs.bring_up("config-manager")
+try:
+    print(lab.environment, flush=True)
+    input()
+finally:
+    lab.close()
+"""
 
 
 def environment_of(checkout: Path) -> dict[str, str]:
@@ -38,6 +46,24 @@ def environment_of(checkout: Path) -> dict[str, str]:
     if not Path(found).is_relative_to(checkout / "src"):
         raise SystemExit(f"expected Drillbook from {checkout / 'src'}, found {found}")
     return variables
+
+
+@contextmanager
+def lab_of(checkout: Path, variables: dict[str, str]) -> Iterator[Path]:
+    """Keep a lab of a checkout up; give its environment file."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KEEP],
+        cwd=checkout,
+        env=variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as keeper:
+        assert keeper.stdin and keeper.stdout
+        try:
+            yield Path(keeper.stdout.readline().strip())
+        finally:
+            keeper.communicate("\n", timeout=60)
 
 
 def gate_s(checkout: Path, variables: dict[str, str], environment: Path, reports: Path) -> float:
@@ -67,16 +93,14 @@ def main() -> None:
     given = parser.parse_args()
     sides = {checkout: environment_of(checkout) for checkout in (ROOT, given.old.resolve())}
     took: dict[Path, list[float]] = {checkout: [] for checkout in sides}
-    lab = labs.bring_up(SYSTEM)
-    try:
-        with tempfile.TemporaryDirectory() as reports:
-            for number in range(given.pairs + 1):
-                for checkout, variables in sides.items():
-                    seconds = gate_s(checkout, variables, lab.environment, Path(reports))
-                    if number:  # the first warms up
-                        took[checkout].append(seconds)
-    finally:
-        lab.close()
+    with ExitStack() as stack:
+        reports = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        files = {checkout: stack.enter_context(lab_of(checkout, variables)) for checkout, variables in sides.items()}
+        for number in range(given.pairs + 1):
+            for checkout, variables in sides.items():
+                seconds = gate_s(checkout, variables, files[checkout], reports)
+                if number:  # the first warms up
+                    took[checkout].append(seconds)
     new, old = took.values()
     ratio = statistics.median(a / b for a, b in zip(new, old, strict=True))
     medians = f"{statistics.median(new):.2f} s now, {statistics.median(old):.2f} s before"
