@@ -1,7 +1,8 @@
 """Is the gate as fast as it was? ``python benchmarks/against.py OLD_CHECKOUT [--pairs N]``.
 
 Brings up a lab of each checkout, which writes its environment in the words of its time, and runs the two smoke gates in
-turn (A B A B ...), both with this interpreter and what is installed beside it; prints the median of the ratios, pair by pair. Exits 1 above the limit.
+turn (A B A B ...), both with this interpreter and what is installed beside it; prints the median of the ratios, pair by
+pair. Exits 1 above the limit.
 Drillbook itself must not be installed there, or its entry point is loaded with both: ``PYTHONPATH=src python ...``.
 """
 
@@ -59,7 +60,7 @@ def lab_of(checkout: Path, variables: dict[str, str]) -> Iterator[Path]:
         stdout=subprocess.PIPE,
         text=True,
     ) as keeper:
-        assert keeper.stdin and keeper.stdout
+        assert keeper.stdout
         try:
             yield Path(keeper.stdout.readline().strip())
         finally:
