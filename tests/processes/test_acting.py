@@ -273,6 +273,11 @@ def test_a_record_that_says_something_else_is_refused(row: object) -> None:
         ProcessSettings.from_data({"api-1": row})  # type: ignore[dict-item] # that is the case
 
 
+def test_a_record_of_no_process_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected instances by name"):
+        ProcessSettings.from_data({})
+
+
 def _orphan(ground: Ground, port: int, *options: str) -> None:
     """Start a server whose parent has left, so that nobody here is told how it ends."""
     fork = "import subprocess, sys; subprocess.Popen(sys.argv[1:])"

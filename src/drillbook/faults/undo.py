@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..model import CannotObserve
@@ -216,11 +215,3 @@ def texts(data: Mapping[str, Json], key: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise BadUndo(f"expected {key} to be a list of texts, got {value!r}")
     return tuple(text({key: item}, key) for item in value)
-
-
-def absolute_path(data: Mapping[str, Json], key: str) -> Path:
-    """Return an absolute path of undo data. Raises BadUndo."""
-    path = Path(text(data, key))
-    if not path.is_absolute():
-        raise BadUndo(f"expected {key} to be an absolute path, got {path}")
-    return path

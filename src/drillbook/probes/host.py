@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from ..model import CannotObserve, Instance, System, Target
 from . import remote_host
@@ -16,6 +16,8 @@ from .http import Answer, request
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,8 @@ class Resources:
     load_share: float
 
 
-def _host(system: System) -> tuple[Target, ...]:
-    return (Target(system, "host"),)
-
-
-@dataclass(frozen=True)
-class HostResources(ReadingProbe[Resources]):
-    """Free space where the data will be, available memory, one-minute load per processor."""
-
-    reading: ClassVar[type[Resources]] = Resources
-    together: ClassVar[bool] = True
+class MachineProbe(ReadingProbe[V]):
+    """A probe of the machine."""
 
     def blind(self, system: System) -> str | None:
         """Return why the machine cannot be looked at."""
@@ -45,7 +39,15 @@ class HostResources(ReadingProbe[Resources]):
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return this machine."""
-        return _host(system)
+        return (Target(system, "host"),)
+
+
+@dataclass(frozen=True)
+class HostResources(MachineProbe[Resources]):
+    """Free space where the data will be, available memory, one-minute load per processor."""
+
+    reading: ClassVar[type[Resources]] = Resources
+    together: ClassVar[bool] = True
 
     def source(self, target: Target) -> str:
         """Return the calls that were made."""
@@ -78,19 +80,11 @@ class PortStates:
 
 
 @dataclass(frozen=True)
-class Ports(ReadingProbe[PortStates]):
+class Ports(MachineProbe[PortStates]):
     """Try to listen on each port that the deploy needs."""
 
     reading: ClassVar[type[PortStates]] = PortStates
     together: ClassVar[bool] = True
-
-    def blind(self, system: System) -> str | None:
-        """Return why the machine cannot be looked at."""
-        return other_machine(system)
-
-    def targets(self, system: System) -> tuple[Target, ...]:
-        """Return this machine."""
-        return _host(system)
 
     def source(self, target: Target) -> str:
         """Return the ports that were tried."""
@@ -122,19 +116,11 @@ class Resolutions:
 
 
 @dataclass(frozen=True)
-class Names(ReadingProbe[Resolutions]):
+class Names(MachineProbe[Resolutions]):
     """Resolve the names of the real dependencies (not of a stranger's host, runbook defect CM-06)."""
 
     reading: ClassVar[type[Resolutions]] = Resolutions
     together: ClassVar[bool] = True
-
-    def blind(self, system: System) -> str | None:
-        """Return why the machine cannot be looked at."""
-        return other_machine(system)
-
-    def targets(self, system: System) -> tuple[Target, ...]:
-        """Return this machine."""
-        return _host(system)
 
     def source(self, target: Target) -> str:
         """Return the names."""
@@ -163,14 +149,10 @@ class Names(ReadingProbe[Resolutions]):
 
 
 @dataclass(frozen=True)
-class External(ReadingProbe[Answer]):
+class External(MachineProbe[Answer]):
     """One HEAD request to the outside, where the environment says that a deploy needs it."""
 
     reading: ClassVar[type[Answer]] = Answer
-
-    def blind(self, system: System) -> str | None:
-        """Return why the machine cannot be looked at."""
-        return other_machine(system)
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return this machine, when an outside address is named."""

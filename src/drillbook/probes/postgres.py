@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from ..kinds import Kind
-from ..model import CannotObserve, System, Target
+from ..model import CannotObserve, Target
 from ..tables import DatabaseTable
-from .base import ReadingProbe
-from .blindness import unnamed
 from .postgres_address import unusable
-from .reach import address_of, named, reached, shown_address_of
+from .reach import AddressedProbe, address_of, reached, shown_address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,21 +62,14 @@ class PostgresState:
 
 
 @dataclass(frozen=True)
-class Postgres(ReadingProbe[PostgresState]):
+class Postgres(AddressedProbe[PostgresState]):
     """Log in with the application's role, run a query, count the other client backends."""
 
     of: str = field(default="postgres", repr=False)
     """Which component."""
     reading: ClassVar[type[PostgresState]] = PostgresState
+    what: ClassVar[str] = "PostgreSQL"
     timeout_s: ClassVar[float] = 6.0 + 2 * 3.0 + _ANSWERS_S + 5.0  # the way there, two addresses, the statements
-
-    def blind(self, system: System) -> str | None:
-        """Return why there is no database to look at."""
-        return unnamed(system, "PostgreSQL", self.of, named=bool(named(system, self.of)))
-
-    def targets(self, system: System) -> tuple[Target, ...]:
-        """Return the database, when the environment names one."""
-        return named(system, self.of)
 
     def source(self, target: Target) -> str:
         """Return ``PostgreSQL`` with the reference that its address came from."""

@@ -15,10 +15,8 @@ from .. import clock
 from ..kinds import Kind
 from ..model import CannotObserve, Instance, Json, System, Target
 from ..tables import PageTable
-from .base import ReadingProbe
-from .blindness import unnamed
 from .http import Answer, request
-from .reach import address_of, named, reached
+from .reach import AddressedProbe, address_of, reached
 
 KIND = Kind("prometheus", PageTable, port=9090, stands_for="the monitoring")
 _PATH = "/api/v1/targets?state=active"
@@ -53,18 +51,15 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Targets(ReadingProbe[Watched]):
+class Targets(AddressedProbe[Watched]):
     """The active targets of one job."""
 
     job: str
     of: str = field(default="prometheus", repr=False)
     """Which component."""
     reading: ClassVar[type[Watched]] = Watched
+    what: ClassVar[str] = "Prometheus"
     timeout_s: ClassVar[float] = 15.0  # the way there, and one request
-
-    def blind(self, system: System) -> str | None:
-        """Return why there is no Prometheus to ask."""
-        return unnamed(system, "Prometheus", self.of, named=bool(named(system, self.of)))
 
     def targets(self, system: System) -> tuple[Target, ...]:
         """Return the Prometheus that the environment names."""

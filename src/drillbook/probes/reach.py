@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from .. import addresses, kinds
 from ..model import CannotObserve, Secret, Target
 from ..platforms import Missing, Reaches, platform_of
+from .base import ReadingProbe
+from .blindness import unnamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..model import System
+
+
+V = TypeVar("V")
+
+
+class AddressedProbe(ReadingProbe[V]):
+    """A probe of a component that has one address, which the environment gives."""
+
+    what: ClassVar[str]
+    """What the component is called by people."""
+    of: str
+    """Which component."""
+
+    def blind(self, system: System) -> str | None:
+        """Return why there is none to look at."""
+        return unnamed(system, self.what, self.of, named=bool(named(system, self.of)))
+
+    def targets(self, system: System) -> tuple[Target, ...]:
+        """Return the component, when the environment gives it an address."""
+        return named(system, self.of)
 
 
 def reached(system: System, component: str, address: str) -> tuple[str, Callable[[], None]]:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from .. import outbound
 from ..kinds import Kind
-from ..model import CannotObserve, System, Target
+from ..model import CannotObserve, Target
 from ..tables import DatabaseTable
-from .base import ReadingProbe
-from .blindness import unnamed
-from .reach import address_of, named, reached, shown_address_of
+from .reach import AddressedProbe, address_of, reached, shown_address_of
 from .redis_address import unusable
 
 if TYPE_CHECKING:
@@ -25,6 +23,17 @@ KIND = Kind("redis", DatabaseTable, unusable, port=6379, stands_for="the cache")
 OWN_NAME = "drillbook"
 _DEADLINE_S = 25.0
 """The way there, two addresses, a login and the questions: 3 s each, 6 s for the way."""
+
+
+class _RedisProbe(AddressedProbe[V]):
+    """A probe of a cache."""
+
+    what: ClassVar[str] = "Redis"
+    timeout_s: ClassVar[float] = _DEADLINE_S
+
+    def source(self, target: Target) -> str:
+        """Return ``Redis`` with the reference that its address came from."""
+        return f"Redis at {shown_address_of(target, self.of)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +51,12 @@ class RedisState:
 
 
 @dataclass(frozen=True)
-class Redis(ReadingProbe[RedisState]):
+class Redis(_RedisProbe[RedisState]):
     """PING and CLIENT LIST."""
 
     of: str = field(default="redis", repr=False)
     """Which component."""
     reading: ClassVar[type[RedisState]] = RedisState
-    timeout_s: ClassVar[float] = _DEADLINE_S
-
-    def blind(self, system: System) -> str | None:
-        """Return why there is no cache to look at."""
-        return unnamed(system, "Redis", self.of, named=bool(named(system, self.of)))
-
-    def targets(self, system: System) -> tuple[Target, ...]:
-        """Return the cache, when the environment names one."""
-        return named(system, self.of)
-
-    def source(self, target: Target) -> str:
-        """Return ``Redis`` with the reference that its address came from."""
-        return f"Redis at {shown_address_of(target, self.of)}"
 
     def observe(self, target: Target) -> RedisState:
         """Connect and ask. A refused connection is a reading; a refused login is a broken eye."""
@@ -82,25 +78,12 @@ class Topology:
 
 
 @dataclass(frozen=True)
-class RedisTopology(ReadingProbe[Topology]):
+class RedisTopology(_RedisProbe[Topology]):
     """INFO, and CLUSTER INFO where cluster mode is on."""
 
     of: str = field(default="redis", repr=False)
     """Which component."""
     reading: ClassVar[type[Topology]] = Topology
-    timeout_s: ClassVar[float] = _DEADLINE_S
-
-    def blind(self, system: System) -> str | None:
-        """Return why there is no cache to look at."""
-        return unnamed(system, "Redis", self.of, named=bool(named(system, self.of)))
-
-    def targets(self, system: System) -> tuple[Target, ...]:
-        """Return the cache, when the environment names one."""
-        return named(system, self.of)
-
-    def source(self, target: Target) -> str:
-        """Return ``Redis`` with the reference that its address came from."""
-        return f"Redis at {shown_address_of(target, self.of)}"
 
     def observe(self, target: Target) -> Topology:
         """Connect and ask. Readings and errors as of Redis."""

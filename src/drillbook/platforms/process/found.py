@@ -9,12 +9,14 @@ import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..capabilities import PlatformRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ...model import Json
 
@@ -31,6 +33,8 @@ class Found:
     Raises:
         ValueError: nothing finds it, two things would, or a path is not absolute.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # read from records: what is not known is not passed over
 
     component: str
     pid_file: Path | None = None
@@ -99,15 +103,6 @@ class Found:
             if value not in (None, ())
         }
 
-    @classmethod
-    def from_data(cls, data: Json) -> Found:
-        """Read what ``to_data`` wrote. Raises ValueError."""
-        unread = dict(_table(data, "how a process is found"))
-        read = {name: how(unread.pop(name), name) for name, how in _READERS.items() if name in unread}
-        if unread or "component" not in read:
-            raise ValueError(f"expected component, and what is known of it: {', '.join(_READERS)}; got {data!r}")
-        return cls(**read)
-
 
 @dataclass(frozen=True, slots=True)
 class ProcessSettings:
@@ -148,52 +143,11 @@ class ProcessSettings:
     @classmethod
     def from_data(cls, data: Json) -> ProcessSettings:
         """Read what ``to_data`` wrote. Raises ValueError."""
-        return cls({name: Found.from_data(row) for name, row in _table(data, "instances by name").items()})
+        try:
+            return cls(_BY_NAME.validate_json(json.dumps(data), strict=True))
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            raise ValueError(f"expected instances by name, and of each what finds it; {wrong}") from None
 
 
-def _table(value: Json, what: str) -> dict[str, Json]:
-    if not isinstance(value, dict) or not value:
-        raise ValueError(f"expected {what}, got {value!r}")
-    return value
-
-
-def _text(value: Json, name: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"expected {name} to be a text, got {value!r}")  # noqa: TRY004 - one kind of trouble for data
-    return value
-
-
-def _path(value: Json, name: str) -> Path:
-    return Path(_text(value, name))
-
-
-def _texts(value: Json, name: str) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError(f"expected {name} to be texts, got {value!r}")  # noqa: TRY004 - as above
-    return tuple(_text(word, name) for word in value)
-
-
-def _number(value: Json, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"expected {name} to be a number, got {value!r}")  # noqa: TRY004 - as above
-    return value
-
-
-def _whole(value: Json, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"expected {name} to be a whole number, got {value!r}")  # noqa: TRY004 - as above
-    return value
-
-
-_READERS: dict[str, Callable[[Json, str], Any]] = {
-    "component": _text,
-    "pid_file": _path,
-    "port": _whole,
-    "command": _texts,
-    "user": _text,
-    "stop_signal": _text,
-    "start": _texts,
-    "returns_within_s": _number,
-    "log": _path,
-    "pinned": _texts,
-}
+_BY_NAME = TypeAdapter(Annotated[dict[str, Found], Field(min_length=1)])

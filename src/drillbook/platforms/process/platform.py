@@ -29,12 +29,12 @@ from ..capabilities import (
     Stops,
     TargetGone,
     Usage,
-    named,
 )
 from ..claims import KeepsClaim
 from ..marker_file import HINT as _MARKER_HINT
 from ..marker_file import MarkerFile
 from ..named_logs import NamedLogs
+from . import restarting
 from .found import ProcessSettings
 from .usage import of_family
 
@@ -48,7 +48,6 @@ _ANSWER_LIMIT = 1 << 20
 _LIST_S = 3.0
 _ACT_S = 10.0
 _DEATH_S = 5.0
-_RESTART_GRACE_S = 10.0
 _HINT = "start the lab (drillbook lab up) or name its control socket in the environment file"
 _NAMES_NONE = "the environment names no process"
 _NAME_THEM = (
@@ -114,10 +113,7 @@ class Keeper:
 
     def restart(self, name: str) -> None:
         """Stop and start an instance, or each of a component in its turn. Raises PlatformRefused, CannotObserve."""
-        for one in named(self.list_instances(), name):
-            if one.state != "exited":
-                self.stop(one.name, grace_s=_RESTART_GRACE_S)
-            self.start(one.name)
+        restarting.restart(self, name)
 
     def usage(self, name: str) -> Usage:
         """Add up its process and all below it; pages that they share count for each. Raises CannotObserve."""

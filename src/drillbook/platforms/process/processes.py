@@ -30,10 +30,9 @@ from ..capabilities import (
     Stopped,
     Stops,
     Usage,
-    named,
 )
 from ..claims import KeepsClaim
-from . import starting
+from . import restarting, starting
 from .finding import Look, by_uid, family, uid_of
 from .found import ProcessSettings
 from .signals import Gone, Held, send_all, wait_for_end
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 _DEATH_S = 5.0
 _EFFECT_S = 5.0
 _ORPHANS_LEAVE_S = 1.0
-_RESTART_GRACE_S = 10.0
 _ACTS = (Stops, Kills, Pauses, Returns, ReportsUsage)
 _WHY_NOT: dict[Any, str] = {
     KeepsClaim: "the disk of this machine keeps who holds it",
@@ -180,10 +178,7 @@ class Processes:
 
     def restart(self, name: str) -> None:
         """Stop and start an instance, or each of a component in its turn. Raises PlatformRefused, CannotObserve."""
-        for one in named(self.list_instances(), name):
-            if one.state != "exited":
-                self.stop(one.name, grace_s=_RESTART_GRACE_S)
-            self.start(one.name)
+        restarting.restart(self, name)
 
     def usage(self, name: str) -> Usage:
         """Add up its process and all below it. Raises CannotObserve."""
