@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _WRITTEN_AFTER_S = 1.0
 """A process' start is known to the second: its pid file may seem to be this much older than it."""
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
+_CLOSES_WITHIN_S = 0.2
+_LOOK_EVERY_S = 0.01
 _INIT = 1
 _START = 19
 """The column of /proc/PID/stat after the name, as proc(5) counts them from 3 on."""
@@ -61,7 +64,8 @@ class Look:
         """Return who listens, without its workers. Raises CannotObserve for another's, and for one unseen."""
         sockets = [one for one in self._listening() if one.port == found.port]
         there = _topmost(process for pid in self._holders(sockets) if (process := _process(pid)) is not None)
-        if sockets and not all(_made_by(there, one.user) for one in sockets):
+        unseen = {one.socket for one in sockets if not _made_by(there, one.user)}
+        if unseen and _stay_open(unseen):
             raise CannotObserve(
                 f"{name}: who listens on port {found.port} may not be seen",
                 hint="run Drillbook as the user of that process, or as root",
@@ -175,6 +179,16 @@ def _made_by(there: list[psutil.Process], user: int) -> bool:
         return bool(there) and (os.geteuid() == 0 or any(one.uids().effective == user for one in there))
     except _GONE:
         return False
+
+
+def _stay_open(sockets: set[str]) -> bool:
+    """Say whether one of these listens still, a moment later: who ends has closed its files before its sockets go."""
+    end_s = time.monotonic() + _CLOSES_WITHIN_S
+    while sockets & {one.socket for one in listeners()}:
+        if time.monotonic() >= end_s:
+            return True
+        time.sleep(_LOOK_EVERY_S)
+    return False
 
 
 def _topmost(fit: Iterable[psutil.Process]) -> list[psutil.Process]:
