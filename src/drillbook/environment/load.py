@@ -82,7 +82,10 @@ def locate(name: str) -> Path:
         raise BadEnvironment(f"--env {name}", ["expected a TOML file, whose name ends with .toml; rename it"])
     if name not in names:
         listed = ", ".join(names) or "none"
-        raise BadEnvironment(f"--env {name}", [f"unknown environment{nearest(name, names)}; known: {listed}"])
+        raise BadEnvironment(
+            f"--env {name}",
+            [f"unknown environment{nearest(name, names)}; known: {listed}; or give the path of its TOML file"],
+        )
     return names[name]
 
 

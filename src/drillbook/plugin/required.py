@@ -31,7 +31,9 @@ def mistakes(wanted: Iterable[str], environment: Environment) -> list[str]:
             continue
         if not catalogue.knows(name):
             known = {one.id for one_system in (*catalogue.SYSTEMS, OURS) for one in catalogue.entries(one_system)}
-            found.append(f"--require {name}: no statement has this id{nearest(name, known)}")
+            found.append(
+                f"--require {name}: no statement has this id{nearest(name, known)}; drillbook trace lists them"
+            )
         elif system in catalogue.SYSTEMS and system not in here:
             found.append(
                 f"--require {name}: {environment.name} has no system {system}, but {', '.join(here) or 'none'}"
